@@ -1,0 +1,100 @@
+"""A version's files: written whole or not at all, and never read unless their hashes fit."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from models_app.errors import BundleRefused
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+FILES = frozenset(
+    {"model.onnx", "model.ubj", "preprocess.json", "signature.json", "policy.json",
+     "profile.json", "card.md"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Written:
+    """Where a bundle lies below the artifact root, and the SHA-256 of its manifest."""
+
+    path: str
+    digest: str
+
+
+def write(
+    *, root: Path, folder: str, files: Mapping[str, bytes], about: Mapping[str, Any]
+) -> Written:
+    """Write `files` and a manifest with `about` and their hashes to root/folder/<digest>.
+
+    The bundle appears by one rename after everything is on disk, so that a
+    process killed in the middle leaves no half bundle behind.
+    """
+    manifest = {
+        "format": FORMAT,
+        **about,
+        "files": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())},
+    }
+    body = orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
+    digest = hashlib.sha256(body).hexdigest()
+    target = root / folder / digest[:16]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
+    try:
+        for name, data in {**files, MANIFEST: body}.items():
+            _write_synced(scratch / name, data)
+        _sync_folder(scratch)
+        if target.exists():  # the same bytes were written before
+            shutil.rmtree(scratch)
+        else:
+            scratch.rename(target)
+            _sync_folder(target.parent)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    return Written(path=str(target.relative_to(root)), digest=digest)
+
+
+def read(folder: Path, *, digest: str) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The manifest and files of a bundle.
+
+    Raises `BundleRefused` when the manifest's hash isn't `digest`, a file is
+    missing, unknown, or differs from the manifest.
+    """
+    try:
+        body = (folder / MANIFEST).read_bytes()
+        if hashlib.sha256(body).hexdigest() != digest:
+            raise BundleRefused("manifest.json is not the one that was registered")
+        manifest = orjson.loads(body)
+        files = {}
+        for name, expected in manifest["files"].items():
+            if name not in FILES:
+                raise BundleRefused(f"{name} is not a file that a bundle may hold")
+            files[name] = (folder / name).read_bytes()
+            if hashlib.sha256(files[name]).hexdigest() != expected:
+                raise BundleRefused(f"{name} differs from its registered hash")
+    except OSError as error:
+        raise BundleRefused(f"a file can't be read ({error.strerror})") from error
+    return manifest, files
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,48 @@
+"""Reads of the registry, in domain words."""
+
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.db.models import Max
+
+from aegisml.base import ids
+from aegisml.base.errors import NotFound
+from models_app.choices import AliasName
+
+if TYPE_CHECKING:
+    from models_app.models import ModelVersion, RegisteredModel
+
+
+class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
+    def active(self) -> "RegisteredModelQuerySet":
+        return self.filter(retired_at=None)
+
+    def lookup(self, text: str) -> "RegisteredModel":
+        """The model with this id or this name; raises `NotFound`."""
+        identifier = ids.parse_uuid(text)
+        found = self.filter(pk=identifier) if identifier else self.filter(name=text)
+        model = found.first()
+        if model is None:
+            raise NotFound(f"There is no model {text[:100]!r}.")
+        return model
+
+    def with_versions(self) -> "RegisteredModelQuerySet":
+        """With `newest_version` and each alias, for lists."""
+        return self.annotate(newest_version=Max("versions__number")).prefetch_related(
+            "aliases__version"
+        )
+
+
+class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
+    def newest(self) -> "ModelVersion | None":
+        return self.order_by("-number").first()
+
+    def numbered(self, number: int) -> "ModelVersion":
+        """The version with this number; raises `NotFound`."""
+        version = self.filter(number=number).first()
+        if version is None:
+            raise NotFound(f"This model has no version {number}.")
+        return version
+
+    def champion(self) -> "ModelVersion | None":
+        return self.filter(aliases__name=AliasName.CHAMPION).first()
