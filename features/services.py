@@ -1,0 +1,18 @@
+"""What people do with raw data."""
+
+import os
+from pathlib import Path
+
+import pyarrow.csv as pa_csv
+
+from features.ml import demo_world
+
+
+def write_demo_world(*, target: Path, world: demo_world.World) -> int:
+    """Write the world's payments to a CSV file, whole or not at all; gives their number."""
+    table = demo_world.generate(world)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    pa_csv.write_csv(table, scratch)
+    scratch.replace(target)
+    return int(table.num_rows)
