@@ -1,0 +1,146 @@
+"""Training jobs: the row is the job, its progress and its log."""
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F
+from django.utils import timezone
+
+from models_app.models import ModelVersion, RegisteredModel
+from training.choices import ACTIVE, FINISHED, OPEN, JobStatus
+from training.querysets import TrainingJobQuerySet
+
+LOG_LIMIT = 20_000
+
+
+class TrainingJob(models.Model):
+    """One request to train a model.
+
+    A worker owns the job while its lease lasts: it claims the row by a
+    conditional UPDATE that raises `fence`, and every later write names that
+    fence, so that a worker that was given up can't write any more.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    model = models.ForeignKey(
+        RegisteredModel, on_delete=models.PROTECT, related_name="training_jobs"
+    )
+    status = models.CharField(max_length=12, choices=JobStatus, default=JobStatus.QUEUED)
+    dataset_path = models.CharField(max_length=1000)
+    parameters = models.JSONField(default=dict, blank=True)
+    reason = models.CharField(max_length=50, default="requested")
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+
+    progress = models.PositiveSmallIntegerField(default=0, help_text="percent")
+    step = models.CharField(max_length=40, blank=True)
+    log = models.TextField(blank=True)
+    metrics = models.JSONField(default=dict, blank=True)
+    curve = models.JSONField(default=list, blank=True)
+    error = models.TextField(blank=True)
+    error_field = models.CharField(max_length=200, blank=True)
+    version = models.OneToOneField(
+        ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="job"
+    )
+
+    attempts = models.PositiveSmallIntegerField(default=0)
+    fence = models.PositiveIntegerField(default=0)
+    worker = models.CharField(max_length=100, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+
+    created_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TrainingJobQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "training job"
+        ordering = ("-created_at",)
+        indexes = [
+            models.Index(fields=["status", "lease_until"], name="training_job_by_lease"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(progress__lte=100), name="progress_is_percent"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status__in=JobStatus.values), name="job_status_is_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model.name} {self.created_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status in FINISHED
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the job has run, or ran."""
+        if self.started_at is None:
+            return None
+        return ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
+
+    @property
+    def log_tail(self) -> list[str]:
+        return self.log.splitlines()[-50:]
+
+    def claim(self, *, worker: str) -> bool:
+        """Take the queued job for `worker`; False when somebody else has it."""
+        now = timezone.now()
+        won = TrainingJob.objects.filter(pk=self.pk, status=JobStatus.QUEUED).update(
+            status=JobStatus.RUNNING,
+            fence=F("fence") + 1,
+            attempts=F("attempts") + 1,
+            worker=worker[:100],
+            started_at=now,
+            lease_until=now + _lease(),
+            progress=0,
+            step="",
+        )
+        if won:
+            self.refresh_from_db()
+        return won == 1
+
+    def renew(self) -> JobStatus | None:
+        """Extend the lease; gives the status, or None when the job was taken away."""
+        if not self.write(lease_until=timezone.now() + _lease()):
+            return None
+        return JobStatus(TrainingJob.objects.values_list("status", flat=True).get(pk=self.pk))
+
+    def write(self, **values: Any) -> bool:
+        """Update the row if this worker still owns it."""
+        owned = TrainingJob.objects.filter(pk=self.pk, fence=self.fence, status__in=ACTIVE)
+        return owned.update(**values) == 1
+
+    def finish(self, status: JobStatus, **values: Any) -> bool:
+        """End the job if this worker still owns it."""
+        return self.write(status=status, finished_at=timezone.now(), lease_until=None, **values)
+
+    def requeue(self) -> bool:
+        """Give a stalled job back to the queue; False when it moved on meanwhile."""
+        stalled = TrainingJob.objects.stalled().filter(
+            pk=self.pk, fence=self.fence, status=JobStatus.RUNNING
+        )
+        return stalled.update(status=JobStatus.QUEUED, lease_until=None) == 1
+
+    def request_cancel(self) -> JobStatus | None:
+        """Cancel at once when queued, cooperatively when running; None when it is over."""
+        rows = TrainingJob.objects.filter(pk=self.pk)
+        if rows.filter(status=JobStatus.QUEUED).update(
+            status=JobStatus.CANCELLED, finished_at=timezone.now()
+        ):
+            return JobStatus.CANCELLED
+        if rows.filter(status__in=OPEN).update(status=JobStatus.CANCELLING):
+            return JobStatus.CANCELLING
+        return None
+
+
+def _lease() -> timedelta:
+    return timedelta(seconds=settings.TRAINING.lease_seconds)
