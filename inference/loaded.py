@@ -1,0 +1,48 @@
+"""A version in memory, ready to answer."""
+
+from dataclasses import dataclass
+
+import orjson
+
+from inference.ml.scorer import Scorer
+from models_app import bundles
+from models_app.errors import BundleRefused
+from models_app.ml.policy import Policy
+from models_app.ml.signature import Signature
+from models_app.models import ModelVersion
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Everything that an answer needs of a version; nothing of it touches the database."""
+
+    model_id: str
+    model_name: str
+    version_id: str
+    version: int
+    signature: Signature
+    policy: Policy
+    scorer: Scorer
+
+
+def load(version: ModelVersion) -> Loaded:
+    """Read a version's bundle, check its hashes and warm its scorer.
+
+    Raises `BundleRefused` when a file is missing, changed or unusable.
+    """
+    _, files = bundles.read(version.bundle_folder, digest=version.bundle_digest)
+    try:
+        signature = Signature.from_json(orjson.loads(files["signature.json"]))
+        policy = Policy(**orjson.loads(files["policy.json"]))
+        scorer = Scorer(files["model.onnx"], width=signature.width)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleRefused(f"it can't be loaded ({error})") from error
+    return Loaded(
+        model_id=str(version.model_id),
+        model_name=version.model.name,
+        version_id=str(version.pk),
+        version=version.number,
+        signature=signature,
+        policy=policy,
+        scorer=scorer,
+    )
