@@ -104,7 +104,8 @@ def first_split(source: Path, target: Path) -> float:
         connection.execute(
             f"""CREATE TABLE split AS SELECT * FROM features x
             WHERE TX_DATETIME >= TIMESTAMP '{TRAIN}' AND TX_DATETIME < TIMESTAMP '{TEST_END}'
-            AND NOT (TX_DATETIME >= TIMESTAMP '{GAP_END}' AND EXISTS ({KNOWN.format(train=TRAIN)}))"""
+            AND NOT (TX_DATETIME >= TIMESTAMP '{GAP_END}'
+                     AND EXISTS ({KNOWN.format(train=TRAIN)}))"""
         )
         connection.execute(f"COPY split TO '{target}' (FORMAT parquet)")
         tested, total = connection.execute(

@@ -1,5 +1,6 @@
 """What every Django request passes: its id, and a limit on its body."""
 
+import time
 from collections.abc import Callable
 
 import structlog
@@ -12,17 +13,30 @@ from aegisml.base.errors import Invalid, TooLarge
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
+PROBES = ("/livez", "/healthz", "/readyz")  # asked every few seconds by machines
+log = structlog.get_logger(__name__)
+
 
 class RequestIdMiddleware:
-    """Bind `X-Request-Id` to the log lines and echo it."""
+    """Bind `X-Request-Id` to the log lines, echo it, and log the request (without its query)."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request_id = ids.request_id(request.headers.get("X-Request-Id"))
+        request_id = ids.request_id(request.META.get("HTTP_X_REQUEST_ID"))
+        request.META["HTTP_X_REQUEST_ID"] = request_id  # whoever asks again gets the same one
+        started = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             response = self.get_response(request)
+            if request.path not in PROBES:
+                log.info(
+                    "request",
+                    method=request.method,
+                    path=request.path,
+                    status=response.status_code,
+                    ms=round((time.perf_counter() - started) * 1000, 1),
+                )
         response["X-Request-Id"] = request_id
         return response
 
