@@ -35,15 +35,21 @@ def main() -> int:
     """Gives the exit status: 0 when the demo model serves."""
     _data()
     actor = _owner()
-    model = RegisteredModel.objects.filter(name=MODEL).first() or _register(actor)
-    if model.is_retired or model.deployments.exists():
+    if not is_needed():
         say(f"Demo model {MODEL} is there already.")
         return 0
+    model = RegisteredModel.objects.filter(name=MODEL).first() or _register(actor)
     if not model.versions.exists() and not _train(model, actor):
         return 1
     deployment = serving.deploy(model=model, actor=actor, reason="first run")
     say(f"Deployed {deployment.version}.")
     return 0
+
+
+def is_needed() -> bool:
+    """Whether the demo model was never deployed, nor taken away by anybody."""
+    model = RegisteredModel.objects.filter(name=MODEL).first()
+    return model is None or not (model.is_retired or model.deployments.exists())
 
 
 def say(text: str) -> None:

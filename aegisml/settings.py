@@ -5,7 +5,6 @@ import os
 import secrets
 import sys
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -18,13 +17,15 @@ from aegisml.base.logs import logging_settings
 
 try:
     CONFIG = configuration.load()
+    ENGINES = embedded.read(CONFIG.var)
 except configuration.ConfigError as error:
     sys.exit(f"configuration: {error}")
+except embedded.EngineError as error:
+    sys.exit(str(error))
 
 BASE_DIR = configuration.BASE_DIR
 PRODUCTION = CONFIG.environment == "production"
 VAR = CONFIG.var
-ENGINES = embedded.read(VAR)
 
 
 def _development_key(name: str) -> str:
@@ -182,7 +183,9 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_TASK_DEFAULT_QUEUE = "aegisml"
+CELERY_TASK_DEFAULT_QUEUE = "chores"
+# Trainings have workers of their own: an hour of fitting must not hold up a heartbeat.
+CELERY_TASK_ROUTES = {"training.tasks.train": {"queue": "training"}}
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
@@ -315,6 +318,7 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
+FORMAT_MODULE_PATH = "aegisml.base.formats"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR / "static"
@@ -326,9 +330,7 @@ MEDIA_ROOT = VAR / "media"
 ARTIFACT_ROOT = VAR / "artifacts"
 JOURNAL_ROOT = VAR / "journal"
 DATA_ROOT = CONFIG.data_root
-METRICS_HOST, METRICS_PORT = CONFIG.server.host, CONFIG.server.metrics_port
 GRPC_ADDRESS = f"{CONFIG.server.host}:{CONFIG.server.grpc_port}"
-METRICS_ROOT = Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR", VAR / "metrics"))
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = CONFIG.server.max_body_bytes
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
@@ -343,7 +345,6 @@ CODE_VERSION = "0.1.0"
 # Tells processes of different installations apart on a shared Redis.
 INSTALLATION = hashlib.sha256(SECRET_KEY.encode()).hexdigest()[:12]
 
-LOGGING_CONFIG = None
 LOGGING = logging_settings(level=CONFIG.logging.level, style=CONFIG.logging.format)
 
 UNFOLD = {
@@ -351,7 +352,10 @@ UNFOLD = {
     "SITE_HEADER": "AegisShield ML",
     "SITE_SUBHEADER": "Fraud models in production",
     "SITE_SYMBOL": "shield",
-    "SHOW_HISTORY": True,
+    "SITE_URL": None,
     "SHOW_VIEW_ON_SITE": False,
-    "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": []},
+    "DASHBOARD_CALLBACK": "monitoring.admin.dashboard.context",
+    "STYLES": [f"{STATIC_URL}aegisml/admin.css"],
+    "SITE_FAVICONS": [{"rel": "icon", "href": f"{STATIC_URL}aegisml/favicon.svg"}],
+    "SIDEBAR": {"navigation": "aegisml.base.admin.navigation.sections"},
 }

@@ -1,0 +1,126 @@
+"""Rows and files that tests start from. Everything real: a version is trained, not made up."""
+
+import csv
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import Group, User
+from rest_framework.test import APIClient
+
+from aegisml.base import accounts
+from aegisml.base.auth import roles, tokens
+from inference import journal
+from models_app.models import ModelVersion, RegisteredModel
+from models_app.services import registry
+from training import jobs
+from training import services as training
+from training.models import TrainingJob
+
+PASSWORD = "correct horse battery staple"
+DATASET = "payments.csv"
+QUICK = {"n_estimators": 5, "max_depth": 3}
+
+_number = count(1)
+
+
+@pytest.fixture
+def own_folders(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Data, artifacts and journal of this test alone, below the folder that it gives."""
+    settings.DATA_ROOT = tmp_path / "datasets"
+    settings.ARTIFACT_ROOT = tmp_path / "artifacts"
+    settings.JOURNAL_ROOT = tmp_path / "journal"
+    writer = journal.Journal(settings.JOURNAL_ROOT)
+    monkeypatch.setattr(journal, "_writer", writer)  # a process keeps one, made at import
+    yield tmp_path
+    writer.close()
+
+
+def make_user(role: str, *, username: str | None = None, staff: bool = True) -> User:
+    """A person of `role` with `PASSWORD`, who may open the admin unless `staff` is False."""
+    if not Group.objects.filter(name=role).exists():
+        accounts.set_up_roles()
+    user = User.objects.create_user(
+        username=username or f"{role}-{next(_number)}", password=PASSWORD, is_staff=staff
+    )
+    user.groups.add(Group.objects.get(name=role))
+    return user
+
+
+def api_client(who: str | User) -> APIClient:
+    """A client of the API, logged in as `who`: a user, or a new one of that role."""
+    user = make_user(who, staff=False) if isinstance(who, str) else who
+    pair = tokens.open_session(user=user, user_agent="tests")
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {pair.access}")
+    return client
+
+
+def make_model(
+    name: str | None = None, *, owner: User | None = None, **fields: Any
+) -> RegisteredModel:
+    """A registered model that trains in well under a second."""
+    return registry.create_model(
+        actor=owner or make_user(roles.DATA_SCIENTIST),
+        name=name or f"fraud-{next(_number)}",
+        **{"parameters": QUICK, **fields},
+    )
+
+
+def write_dataset(name: str = DATASET, rows: int = 600, *, seed: int = 1) -> str:
+    """Write payments in the order of time below the data root; gives the relative path.
+
+    A tenth is fraud, mostly the high amounts and the foreign online ones.
+    """
+    rng = random.Random(seed)
+    path = Path(settings.DATA_ROOT) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["timestamp", "amount", "merchant_category", "location", "is_fraud"])
+        for i in range(rows):
+            fraud = rng.random() < 0.1
+            amount = rng.lognormvariate(5.5 if fraud else 3.5, 0.6)
+            category = rng.choice(["online", "travel"] if fraud else ["grocery", "fuel", "online"])
+            place = "foreign" if rng.random() < (0.6 if fraud else 0.05) else "domestic"
+            moment = start + timedelta(hours=3 * i)
+            writer.writerow(
+                [f"{moment:%Y-%m-%d %H:%M:%S}", f"{amount:.2f}", category, place, int(fraud)]
+            )
+    return name
+
+
+def payment(**changes: Any) -> dict[str, Any]:
+    """Features that a version trained on `write_dataset` takes."""
+    return {"amount": 42.5, "merchant_category": "grocery", "location": "domestic", **changes}
+
+
+def make_job(
+    model: RegisteredModel | None = None, *, actor: User | None = None, **fields: Any
+) -> TrainingJob:
+    """A queued job; `fields` (status, progress, ...) are put on the row as they are."""
+    model = model or make_model()
+    job = training.request_run(
+        model=model, actor=actor or model.owner, dataset_path=write_dataset()
+    )
+    if fields:
+        TrainingJob.objects.filter(pk=job.pk).update(**fields)
+        job.refresh_from_db()
+    return job
+
+
+def trained_version(
+    model: RegisteredModel | None = None, *, actor: User | None = None
+) -> ModelVersion:
+    """A version trained just now by the real pipeline, with its bundle on disk."""
+    job = make_job(model, actor=actor)
+    jobs.train(str(job.pk))
+    job.refresh_from_db()
+    assert job.version is not None, job.error
+    return job.version
