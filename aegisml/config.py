@@ -18,6 +18,7 @@ from pydantic_settings import (
     NestedSecretsSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     YamlConfigSettingsSource,
 )
 
@@ -149,6 +150,16 @@ class Logging(Section):
     format: Literal["json", "console"] = "json"
 
 
+class _YamlMapping(YamlConfigSettingsSource):
+    """The file, which must hold sections."""
+
+    def _read_file(self, file_path: Any) -> dict[str, Any]:
+        data = super()._read_file(file_path)
+        if not isinstance(data, dict):
+            raise ConfigError(f"{file_path.name}: must be a mapping of sections to keys")
+        return data
+
+
 class Config(BaseSettings):
     """The whole configuration. `load` is the way to get one."""
 
@@ -187,19 +198,21 @@ class Config(BaseSettings):
                 NestedSecretsSettingsSource(
                     file_secret_settings,
                     secrets_dir=os.environ["AEGIS_SECRETS_DIR"],
+                    secrets_prefix="",
                     secrets_nested_delimiter="__",
                 )
             )
         if yaml_file.exists():
-            sources.append(YamlConfigSettingsSource(settings_cls, yaml_file=yaml_file))
+            sources.append(_YamlMapping(settings_cls, yaml_file=yaml_file))
         return tuple(sources)
 
     @model_validator(mode="before")
     @classmethod
     def _log_level_from_environment(cls, values: Any) -> Any:
         """`LOG_LEVEL` is what other tools set; it wins over the file."""
-        if level := os.environ.get("LOG_LEVEL"):
-            values = {**values, "logging": {**values.get("logging", {}), "level": level.upper()}}
+        level, section = os.environ.get("LOG_LEVEL"), values.get("logging", {})
+        if level and isinstance(section, dict):
+            values = {**values, "logging": {**section, "level": level.upper()}}
         return values
 
     @model_validator(mode="after")
@@ -256,21 +269,34 @@ def _describe(error: ValidationError) -> str:
     return "; ".join(problems)
 
 
+def _describe_unparsed(error: SettingsError) -> str:
+    """Names the variables that hold what the parser choked on, not their values."""
+    text = getattr(error.__cause__, "doc", None)
+    names = [n for n, value in os.environ.items() if n.startswith(ENV_PREFIX) and value == text]
+    keys = [name.removeprefix(ENV_PREFIX).replace("__", ".").lower() for name in names]
+    return f'{", ".join(keys)}: must be JSON, such as ["a", "b"]' if keys else str(error)
+
+
 @cache
 def load() -> Config:
     """Read the configuration once.
 
     Raises `ConfigError`, naming each bad key, when a key is unknown, a value
-    has the wrong type or range, the YAML can't be parsed, or AEGIS_CONFIG
-    names a file that isn't there.
+    has the wrong type or range, the YAML can't be parsed, or AEGIS_CONFIG or
+    AEGIS_SECRETS_DIR names something that isn't there.
     """
     _refuse_unknown_environment()
     named = os.environ.get("AEGIS_CONFIG")
     if named and not Path(named).is_file():
         raise ConfigError(f"AEGIS_CONFIG: no file at {named}")
+    secrets = os.environ.get("AEGIS_SECRETS_DIR")
+    if secrets and not Path(secrets).is_dir():
+        raise ConfigError(f"AEGIS_SECRETS_DIR: no folder at {secrets}")
     try:
         return Config()
     except ValidationError as error:
         raise ConfigError(_describe(error)) from None
+    except SettingsError as error:
+        raise ConfigError(_describe_unparsed(error)) from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{_yaml_file().name}: not valid YAML: {error}") from None

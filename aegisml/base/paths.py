@@ -54,9 +54,10 @@ def open_below(root: Path, text: str, *, field: str) -> Iterator[BinaryIO]:
         handle = _open_at(folder, parts[-1], os.O_NONBLOCK, field)
     finally:
         os.close(folder)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise Invalid.field(field, "must be a regular file")
     with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise Invalid.field(field, "must be a regular file")
         yield file
 
 

@@ -7,6 +7,8 @@ import orjson
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
+MAX_DEPTH = 32
+
 
 class OrjsonParser(BaseParser):
     media_type = "application/json"
@@ -21,17 +23,23 @@ class OrjsonParser(BaseParser):
             data = orjson.loads(stream.read())
         except orjson.JSONDecodeError as error:
             raise ParseError(f"The body is not valid JSON: {error}") from None
-        if has_nul(data):
-            raise ParseError("The body holds a NUL character, which no field may have.")
+        _refuse_hostile(data)
         return data
 
 
-def has_nul(data: Any) -> bool:
-    """Whether any text inside holds NUL, which PostgreSQL can't store."""
-    if isinstance(data, str):
-        return "\x00" in data
-    if isinstance(data, dict):
-        return any(has_nul(key) or has_nul(value) for key, value in data.items())
-    if isinstance(data, list):
-        return any(has_nul(item) for item in data)
-    return False
+def _refuse_hostile(data: Any) -> None:
+    """NUL, which PostgreSQL can't store, and nesting that no honest body has.
+
+    Without recursion: what lies deeper than Python's stack must be a 400 too.
+    """
+    waiting = [(data, 0)]
+    while waiting:
+        item, depth = waiting.pop()
+        if isinstance(item, str) and "\x00" in item:
+            raise ParseError("The body holds a NUL character, which no field may have.")
+        if depth > MAX_DEPTH:
+            raise ParseError(f"The body is nested deeper than {MAX_DEPTH} levels.")
+        if isinstance(item, dict):
+            waiting += [(part, depth + 1) for pair in item.items() for part in pair]
+        elif isinstance(item, list):
+            waiting += [(part, depth + 1) for part in item]

@@ -38,6 +38,7 @@ KINDS: dict[type[errors.AegisError], Kind] = {
     errors.NotReady: Kind(503, "not-ready", "Not ready"),
 }
 INTERNAL = Kind(500, "internal", "Internal error")
+_INTERNAL_DETAIL = "Something went wrong on our side; the log has the request's id."
 
 
 def kind_of(error: errors.AegisError) -> Kind:
@@ -60,6 +61,12 @@ def headers(error: errors.AegisError) -> dict[str, str]:
     return {}
 
 
+def internal_error() -> HttpResponse:
+    """The answer to a bug outside DRF; Django has logged its trace."""
+    body = _body(INTERNAL, _INTERNAL_DETAIL)
+    return HttpResponse(orjson.dumps(body), status=body["status"], content_type=CONTENT_TYPE)
+
+
 def problem_response(error: errors.AegisError) -> HttpResponse:
     """`error` as a plain Django response, for code outside DRF."""
     body = problem(error)
@@ -74,7 +81,7 @@ def exception_handler(raised: Exception, context: dict[str, Any]) -> Response:
     if known is None:
         request: HttpRequest = context["request"]
         log.error("unhandled error", path=request.path, method=request.method, exc_info=raised)
-        body = _body(INTERNAL, "Something went wrong on our side; the log has the request's id.")
+        body = _body(INTERNAL, _INTERNAL_DETAIL)
         return _response(body, {})
     return _response(problem(known), headers(known))
 

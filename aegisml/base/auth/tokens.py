@@ -23,6 +23,7 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
+from aegisml.base import ids
 from aegisml.base.auth import roles
 from aegisml.base.auth.roles import Identity
 from aegisml.base.errors import Unauthenticated
@@ -158,9 +159,9 @@ def _decode(kind: type[AccessToken | RefreshToken], token: str) -> dict[str, Any
         raise Unauthenticated(_REFUSED)
     try:
         claims: dict[str, Any] = kind(token).payload  # type: ignore[arg-type]
-    except (TokenError, ValueError, TypeError, UnicodeError):
+    except (TokenError, ValueError, TypeError, OverflowError):
         raise Unauthenticated(_REFUSED) from None
-    if not isinstance(claims.get("exp"), int) or not isinstance(claims.get("sid"), str):
+    if not isinstance(claims.get("exp"), int) or ids.parse_uuid(str(claims.get("sid"))) is None:
         raise Unauthenticated(_REFUSED)
     return claims
 
