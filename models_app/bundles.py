@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from models_app.errors import BundleRefused
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+SCRATCH = ".writing-"
 FILES = frozenset(
     {"model.onnx", "model.ubj", "preprocess.json", "signature.json", "policy.json",
      "profile.json", "card.md"}
@@ -46,7 +48,7 @@ def write(
     digest = hashlib.sha256(body).hexdigest()
     target = root / folder / digest[:16]
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
+    scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=target.parent))
     try:
         for name, data in {**files, MANIFEST: body}.items():
             _write_synced(scratch / name, data)
@@ -60,6 +62,11 @@ def write(
         shutil.rmtree(scratch, ignore_errors=True)
         raise
     return Written(path=str(target.relative_to(root)), digest=digest)
+
+
+def discard(*, root: Path, written: Written) -> None:
+    """Take away a bundle that no version will name."""
+    shutil.rmtree(root / written.path)
 
 
 def read(folder: Path, *, digest: str) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -83,6 +90,15 @@ def read(folder: Path, *, digest: str) -> tuple[dict[str, Any], dict[str, bytes]
     except OSError as error:
         raise BundleRefused(f"a file can't be read ({error.strerror})") from error
     return manifest, files
+
+
+def clear_scratch(root: Path, *, older_than: float) -> int:
+    """Remove what killed writers left, if it is older than so many seconds; gives how many."""
+    before = time.time() - older_than
+    left = [path for path in root.glob(f"*/{SCRATCH}*") if path.stat().st_mtime < before]
+    for path in left:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(left)
 
 
 def _write_synced(path: Path, data: bytes) -> None:

@@ -21,7 +21,7 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
         """The model with this id or this name; raises `NotFound`."""
         identifier = ids.parse_uuid(text)
         found = self.filter(pk=identifier) if identifier else self.filter(name=text)
-        model = found.first()
+        model = None if "\x00" in text else found.first()  # which PostgreSQL can't even compare
         if model is None:
             raise NotFound(f"There is no model {text[:100]!r}.")
         return model

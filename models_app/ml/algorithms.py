@@ -1,6 +1,5 @@
 """What can be trained, and the parameters that each algorithm takes."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -31,10 +30,10 @@ class Parameter:
         """What is wrong with `value`, or None."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             return f"must be a number, not {type(value).__name__}"
-        if self.kind == "int" and not float(value).is_integer():
-            return "must be a whole number"
-        if not math.isfinite(value) or not self.low <= value <= self.high:
+        if not self.low <= value <= self.high:  # NaN fails this too
             return f"must be between {self.low:g} and {self.high:g}"
+        if self.kind == "int" and value != int(value):
+            return "must be a whole number"
         return None
 
     def cast(self, value: Value) -> Value:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.contrib.admin.models import ADDITION, DELETION
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
@@ -36,9 +37,12 @@ class NewVersion:
 
 def checked_parameters(*, algorithm: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """`parameters` in their kinds; raises `Invalid` naming each wrong one, or the algorithm."""
-    if algorithm not in Algorithm.values:
-        known = ", ".join(Algorithm.values)
-        raise Invalid.field("algorithm", f"{algorithm!r} is not available; choose from: {known}")
+    configured = settings.TRAINING.algorithms
+    known = [name for name in Algorithm.values if getattr(configured, name).enabled]
+    if algorithm not in known:
+        raise Invalid.field(
+            "algorithm", f"{algorithm!r} is not available; choose from: {', '.join(known)}"
+        )
     try:
         return dict(algorithms.checked(algorithm, parameters))
     except algorithms.ParameterError as error:
