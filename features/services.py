@@ -13,6 +13,9 @@ def write_demo_world(*, target: Path, world: demo_world.World) -> int:
     table = demo_world.generate(world)
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = target.with_name(f".{target.name}.{os.getpid()}")
-    pa_csv.write_csv(table, scratch)
-    scratch.replace(target)
+    try:
+        pa_csv.write_csv(table, scratch)
+        scratch.replace(target)
+    finally:
+        scratch.unlink(missing_ok=True)
     return int(table.num_rows)

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import F, TextField, Value
 from django.db.models.functions import Concat, Right
 from django.utils import timezone
@@ -97,8 +97,12 @@ def _run(job: TrainingJob, alive: "_Alive") -> None:
             "lineage": lineage,
         },
     )
-    report.step("register", 99)
-    _register(job, request, trained, lineage, written)
+    try:
+        report.step("register", 99)
+        _register(job, request, trained, lineage, written)
+    except Cancelled:  # after any other error the version may be there: a lost answer to COMMIT
+        bundles.discard(root=settings.ARTIFACT_ROOT, written=written)
+        raise
 
 
 @transaction.atomic
@@ -178,7 +182,11 @@ def _kept_alive(job: TrainingJob) -> Iterator[_Alive]:
     def renew() -> None:
         try:
             while not stop.wait(settings.TRAINING.lease_seconds / 5):
-                alive.status = job.renew()
+                try:
+                    alive.status = job.renew()
+                except DatabaseError as error:  # the next renewal may still be in time
+                    log.warning("lease not renewed", job=str(job.pk), error=type(error).__name__)
+                    connection.close()
         finally:
             connection.close()
 

@@ -157,7 +157,7 @@ def _seconds(column: pa.ChunkedArray, name: str) -> npt.NDArray[np.float64]:
         stamps = column.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
         return np.asarray(stamps.to_numpy(), dtype=np.float64) / 1e6
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        return np.asarray(column.cast(pa.float64()).to_numpy())
+        return _numbers(column)
     raise TrainingError(name, "the time column must hold dates, times or numbers of seconds")
 
 
@@ -167,8 +167,10 @@ def _why_useless(name: str, column: pa.ChunkedArray) -> str | None:
         return "a second time column"
     if _IDENTIFIER.search(name):
         return "an identifier by its name"
-    if column.null_count == len(column):
+    if column.null_count == len(column) or pa.types.is_nested(column.type):
         return None  # told as an error by `_feature`
+    if _is_text(column.type):
+        _refuse_dirty_numbers(name, column)
     if pa.types.is_integer(column.type) and _counts_rows(column):
         return "counts the rows"
     distinct = len(pc.unique(column.drop_null()))
@@ -203,13 +205,14 @@ def _feature(name: str, column: pa.ChunkedArray) -> tuple[Column, Kind]:
         return _finite(name, _numbers(column)), "numeric"
     if _is_text(kind):
         text = pc.utf8_trim_whitespace(column)
-        _refuse_dirty_numbers(name, text)
+        _refuse_dirty_numbers(name, column)
         return np.array([v or None for v in text.to_pylist()], dtype=object), "category"
     raise TrainingError(name, f"columns of type {kind} can't be trained on; exclude it")
 
 
 def _numbers(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
-    return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
+    # safe=False: whole numbers over 2**53 are rounded, as float64 can't hold them
+    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
 
 
 def _finite(name: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -222,7 +225,7 @@ def _finite(name: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float6
 
 def _refuse_dirty_numbers(name: str, text: pa.ChunkedArray) -> None:
     """A number column with some text in it is a mistake, not a category."""
-    present = text.drop_null()
+    present = pc.utf8_trim_whitespace(text.drop_null())
     matches = pc.match_substring_regex(present, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
     share = pc.mean(matches.cast(pa.float64())).as_py()
     if share is not None and _NUMBER_SHARE <= share < 1:
