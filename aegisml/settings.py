@@ -213,8 +213,8 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=15),
         "options": {"expires": 15},
     },
-    "clear-ended-sessions": {
-        "task": "monitoring.tasks.clear_ended_sessions",
+    "clear-leftovers": {
+        "task": "monitoring.tasks.clear_leftovers",
         "schedule": timedelta(hours=1),
         "options": {"expires": 3600},
     },

@@ -17,6 +17,7 @@ from monitoring.choices import ComponentState
 BEAT_PATIENCE = 40  # seconds; beat ticks every 10
 MIN_FREE_SHARE = 0.05
 JOURNAL_WARNING = 0.5
+QUEUES = ("training", "chores")
 
 
 @dataclass(frozen=True)
@@ -88,11 +89,16 @@ def _redis() -> Component:
 
 def _workers() -> Component:
     try:
-        answers = current_app.control.ping(timeout=0.7)
+        answers = current_app.control.inspect(timeout=0.7).active_queues() or {}
     except OSError:  # kombu's errors for a broker that is away derive from it
         return Component("workers", ComponentState.DOWN, "the broker is not reachable")
     if not answers:
         return Component("workers", ComponentState.DOWN, "no Celery worker answers")
+    served = {queue["name"] for queues in answers.values() for queue in queues}
+    missing = [queue for queue in QUEUES if queue not in served]
+    if missing:
+        detail = f"no worker takes from the queue {' or '.join(missing)}"
+        return Component("workers", ComponentState.DEGRADED, detail)
     return Component("workers", ComponentState.OK, f"{len(answers)} answering")
 
 

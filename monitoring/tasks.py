@@ -11,5 +11,6 @@ def record_heartbeat() -> None:
 
 
 @shared_task
-def clear_ended_sessions() -> None:
+def clear_leftovers() -> None:
     jobs.clear_ended_sessions()
+    jobs.clear_unfinished_bundles()

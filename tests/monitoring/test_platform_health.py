@@ -1,5 +1,6 @@
 """Health of the platform's parts, for people and for balancers."""
 
+import os
 import time
 from datetime import timedelta
 from typing import Any
@@ -86,6 +87,17 @@ def test_liveness_asks_the_database_nothing(
 ) -> None:
     with django_assert_num_queries(0):
         assert client.get("/livez").status_code == 200
+
+
+def test_a_killed_writers_folder_is_cleared_after_a_day(own_folders: Any, settings: Any) -> None:
+    old, new = (settings.ARTIFACT_ROOT / "model" / f".writing-{name}" for name in ("old", "new"))
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+    yesterday = time.time() - 25 * 3600
+    os.utime(old, (yesterday, yesterday))
+    assert jobs.clear_unfinished_bundles() == 1
+    assert new.exists()
+    assert not old.exists()
 
 
 def test_sessions_that_ended_long_ago_are_cleared(db: None) -> None:
