@@ -1,0 +1,65 @@
+"""The sidebar. Pages of the apps above are named by their URLs, not imported."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+Entry = dict[str, Any]
+
+# title, then entries: title, icon, app, model
+SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
+    (
+        "Models",
+        (
+            ("Models", "model_training", "models_app", "registeredmodel"),
+            ("Versions", "deployed_code", "models_app", "modelversion"),
+        ),
+    ),
+    ("Training", (("Jobs", "exercise", "training", "trainingjob"),)),
+    (
+        "Serving",
+        (
+            ("Deployments", "rocket_launch", "inference", "deployment"),
+            ("Predictions", "receipt_long", "inference", "prediction"),
+        ),
+    ),
+    (
+        "Access",
+        (
+            ("Users", "person", "auth", "user"),
+            ("Roles", "groups", "auth", "group"),
+            ("API sessions", "key", "base", "apisession"),
+        ),
+    ),
+    ("Schedules", (("Periodic tasks", "schedule", "django_celery_beat", "periodictask"),)),
+)
+
+
+def sections(request: HttpRequest) -> list[Entry]:
+    """The sections, with the entries that this user may open."""
+    overview = [
+        {"title": "Dashboard", "icon": "space_dashboard", "link": reverse("admin:index")},
+        _entry("History", "history", "admin", "logentry"),
+    ]
+    return [
+        {"title": "Overview", "items": overview},
+        *(
+            {"title": title, "items": [_entry(*entry) for entry in entries]}
+            for title, entries in SECTIONS
+        ),
+    ]
+
+
+def _entry(title: str, icon: str, app: str, model: str) -> Entry:
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse(f"admin:{app}_{model}_changelist"),
+        "permission": _holds(f"{app}.view_{model}"),
+    }
+
+
+def _holds(permission: str) -> Callable[[HttpRequest], bool]:
+    return lambda request: request.user.has_perm(permission)

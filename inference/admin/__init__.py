@@ -1,0 +1,5 @@
+"""The admin of deployments and predictions."""
+
+from inference.admin import deployments, predictions
+
+__all__ = ["deployments", "predictions"]

@@ -1,0 +1,5 @@
+"""The admin of training jobs."""
+
+from training.admin import jobs
+
+__all__ = ["jobs"]

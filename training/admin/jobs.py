@@ -1,0 +1,202 @@
+"""The admin of training jobs: ask for one, watch it, stop it, run it again."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.urls import URLPattern, path
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
+
+from aegisml.base.admin.common import (
+    ReasonForm,
+    ServiceAdmin,
+    address,
+    after_dialog,
+    duration,
+    link,
+    told,
+)
+from training import services
+from training.admin.curve import drawn
+from training.admin.forms import TrainForm
+from training.choices import JobStatus
+from training.models import TrainingJob
+
+STATUS_COLORS = {
+    JobStatus.QUEUED: "default", JobStatus.RUNNING: "info", JobStatus.CANCELLING: "warning",
+    JobStatus.CANCELLED: "warning", JobStatus.SUCCEEDED: "success", JobStatus.FAILED: "danger",
+}  # fmt: skip
+RELATED = ("model", "version__model", "requested_by")
+
+
+@admin.register(TrainingJob)
+class TrainingJobAdmin(ServiceAdmin):
+    form = TrainForm
+    list_display = (
+        "created_at", "model_link", "status_label", "progress_bar", "dataset_path", "version_link",
+        "took", "requested_by",
+    )  # fmt: skip
+    list_filter = ("status", "model")
+    list_select_related = RELATED
+    search_fields = ("model__name", "dataset_path")
+    search_help_text = "model or dataset"
+    fields = ("model",)
+    add_fieldsets = (
+        (None, {"fields": (("model", "dataset_path"), ("label_column", "time_column"), "reason")}),
+        ("Split", {"fields": (("validation_split", "test_split"), ("label_delay_days", "seed"))}),
+        ("More", {"fields": ("exclude_columns", "parameters"), "classes": ["collapse"]}),
+    )
+    actions_detail = ("cancel", "retry")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TrainingJob]:
+        return super().get_queryset(request).select_related(*RELATED)
+
+    # --- who may what ---
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False  # a job is steered by its buttons
+
+    def has_steer_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return request.user.has_perm("training.change_trainingjob")
+
+    def has_request_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return self.has_add_permission(request)
+
+    # --- list ---
+
+    @display(description="Model", ordering="model__name")
+    def model_link(self, job: TrainingJob) -> str:
+        return link("models_app_registeredmodel_change", job.model, job.model_id)
+
+    @display(description="Status", ordering="status", label=STATUS_COLORS)
+    def status_label(self, job: TrainingJob) -> tuple[str, str]:
+        return job.status, job.get_status_display()
+
+    @display(description="Progress", ordering="progress")
+    def progress_bar(self, job: TrainingJob) -> str:
+        return render_to_string("aegisml/progress.html", {"percent": job.progress})
+
+    @display(description="Version", ordering="version__number")
+    def version_link(self, job: TrainingJob) -> str:
+        if job.version is None:
+            return "-"
+        return link("models_app_modelversion_change", f"v{job.version.number}", job.version_id)
+
+    @display(description="Took")
+    def took(self, job: TrainingJob) -> str:
+        return duration(job.seconds)
+
+    # --- pages ---
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        job = services.request_run(
+            model=form.cleaned_data["model"],
+            actor=request.user,  # type: ignore[arg-type]
+            dataset_path=form.cleaned_data["dataset_path"],
+            parameters=form.run_parameters(),
+            reason=form.cleaned_data["reason"],
+        )
+        obj.pk, obj.created_at = job.pk, job.created_at
+
+    def response_add(self, request: HttpRequest, obj: Any, *args: Any) -> HttpResponse:
+        """Show the job at work, not the list."""
+        self.message_user(request, f"The training of {obj.model} is queued.")
+        return after_dialog(request, address("training_trainingjob_change", obj.pk))
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        job = context.get("original")
+        if job is not None:
+            context |= _live(job)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_urls(self) -> list[URLPattern]:
+        live = path(
+            "<uuid:job_id>/live/",
+            self.admin_site.admin_view(self.live),
+            name="training_trainingjob_live",
+        )
+        return [live, *super().get_urls()]
+
+    def live(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
+        """The part of the job's page that moves; it asks for itself until the job is over."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        job = self.get_queryset(request).filter(pk=job_id).first()
+        if job is None:
+            raise Http404
+        response = render(request, "aegisml/job_live.html", _live(job))
+        if job.is_finished:
+            response["HX-Refresh"] = "true"  # the buttons and the version are others now
+        return response
+
+    # --- actions ---
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        job = self.get_object(request, str(object_id))
+        if job is None:
+            return []
+        wanted = "retry" if job.is_finished else "cancel"
+        actions = super().get_actions_detail(request, object_id)
+        return [found for found in actions if found.path == wanted]
+
+    @action(
+        description="Cancel",
+        url_path="cancel",
+        icon="cancel",
+        variant=ActionVariant.DANGER,
+        permissions=["steer"],
+        dialog={
+            "title": "Cancel this training",
+            "description": "A queued job stops at once, a running one at its next step.",
+            "form_class": ReasonForm,
+            "form_submit_text": "Cancel the training",
+        },
+    )
+    def cancel(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        job = self.row(request, object_id)
+        with told(request, "The job is told to stop."):
+            services.cancel(
+                job=job,
+                actor=request.user,  # type: ignore[arg-type]
+                reason=form.cleaned_data["reason"],
+            )
+        return after_dialog(request, address("training_trainingjob_change", object_id))
+
+    @action(
+        description="Run again",
+        url_path="retry",
+        icon="replay",
+        permissions=["steer", "request"],
+        dialog={
+            "title": "Run this training again",
+            "description": "A new job takes the same file and parameters.",
+            "form_class": BaseDialogForm,
+            "form_submit_text": "Run again",
+        },
+    )
+    def retry(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        job = self.row(request, object_id)
+        shown = object_id
+        with told(request, "A new job is queued."):
+            again = services.retry(job=job, actor=request.user)  # type: ignore[arg-type]
+            shown = str(again.pk)
+        return after_dialog(request, address("training_trainingjob_change", shown))
+
+
+def _live(job: TrainingJob) -> dict[str, Any]:
+    return {
+        "job": job,
+        "status_color": STATUS_COLORS[JobStatus(job.status)],
+        "took": duration(job.seconds),
+        "curve": drawn(job.curve),
+        "test": job.metrics.get("test"),
+    }
