@@ -75,18 +75,17 @@ def _serve(config: Config, supervisor: Supervisor) -> int:
     with step("database, static files, roles"):
         status = supervisor.run([sys.executable, "-m", "aegisml.up.prepare"], programs.UNLIMITED)
         _require(status, also=DEMO_NEEDED)
-    web, *others = programs.programs(config)
-    # All load Django at once otherwise, and the one that people wait for is as late as the last.
-    supervisor.start([web])
+    # All load Django at once otherwise, and what people wait for is as late as the last.
+    supervisor.start(programs.servers(config))
     with step(f"waiting for http://{_address(config)}/readyz"):
         _wait_until_ready(config, supervisor)
-    supervisor.start(others)
-    if status == DEMO_NEEDED:
-        with step("the demo model"):
-            _require(supervisor.run([sys.executable, "-m", "aegisml.demo"], programs.UNLIMITED))
     with step("gRPC and metrics"):
         for port in (config.server.grpc_port, config.server.metrics_port):
             _wait_until_listening(config, port, supervisor)
+    supervisor.start(programs.workers(config))
+    if status == DEMO_NEEDED:
+        with step("the demo model"):
+            _require(supervisor.run([sys.executable, "-m", "aegisml.demo"], programs.UNLIMITED))
     say(banner(config.server, str(config.var / "logs")))
     while True:
         supervisor.tick()

@@ -28,12 +28,19 @@ class Program:
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
-def programs(config: Config) -> list[Program]:
-    tasks = config.ml.training.max_workers
+def servers(config: Config) -> list[Program]:
+    """What answers at a port."""
     return [
         Program("web", _granian(config), ONE_THREAD),
         Program("grpc", [*MANAGE, "serve_grpc"], ONE_THREAD),
         Program("metrics", [sys.executable, "-m", "aegisml.metrics"]),
+    ]
+
+
+def workers(config: Config) -> list[Program]:
+    """What works behind the servers."""
+    tasks = config.ml.training.max_workers
+    return [
         # Training takes what serving leaves.
         Program("training", ["nice", "-n", "10", *_worker("training", tasks)], UNLIMITED),
         # Beat rides along: a process of its own would load everything once more. A fleet, with

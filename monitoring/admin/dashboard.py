@@ -61,7 +61,7 @@ def urls() -> list[URLPattern]:
 
 
 def show_components(request: HttpRequest) -> HttpResponse:
-    """On demand only: the workers' ping keeps this process from answering for most of a second."""
+    """The state of the platform's parts, asked for after the page is there."""
     _require(request, "models_app.view_registeredmodel")
     parts = [(part, STATE_COLORS[part.state]) for part in components.check_all()]
     return render(request, "aegisml/dashboard/components.html", {"parts": parts})

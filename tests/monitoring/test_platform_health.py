@@ -34,6 +34,20 @@ def test_without_workers_the_platform_is_degraded_not_down(get: Any, own_folders
     assert answer.json()["status"] == "degraded"
 
 
+def test_workers_that_show_life_are_counted(get: Any, own_folders: Any) -> None:
+    components.record_worker("a@host", ["training"])
+    assert states(get("/api/v1/monitoring/health"))["workers"] == "degraded"
+    components.record_worker("b@host", ["chores"])
+    assert states(get("/api/v1/monitoring/health"))["workers"] == "ok"
+
+
+def test_a_worker_that_fell_silent_is_down(get: Any, own_folders: Any) -> None:
+    components.client().hset(
+        components.workers_key(), "a@host", f"{time.time() - 60} training chores"
+    )
+    assert states(get("/api/v1/monitoring/health"))["workers"] == "down"
+
+
 def test_a_scheduled_tick_shows_that_beat_runs(get: Any, own_folders: Any) -> None:
     assert states(get("/api/v1/monitoring/health"))["beat"] == "down"
     tasks.record_heartbeat.run()
