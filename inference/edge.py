@@ -56,21 +56,14 @@ def respond(path: str, headers: Mapping[str, str], read_body: Callable[[], bytes
     request_id = ids.request_id(headers.get("x-request-id"))
     try:
         body = _answer(path, headers, read_body, request_id, started)
-        return HttpAnswer(200, {"Content-Type": _JSON, "X-Request-Id": request_id}, body)
+        return HttpAnswer(200, _headers(_JSON, request_id), body)
     except AegisError as error:
         return _refusal(error, request_id)
     except (DatabaseError, InterfaceError):  # only a cold path can get here
         return _refusal(NotReady("The database is not reachable.", retry_after=2), request_id)
     except Exception:  # noqa: BLE001 - the door: a bug must become a 500 with the request's id
         log.exception("unhandled error", path=path, request_id=request_id)
-        problem = {
-            "type": "urn:aegisml:problem:internal",
-            "title": problems.INTERNAL.title,
-            "status": 500,
-            "detail": "Something went wrong on our side; the log has the request's id.",
-            "request_id": request_id,
-        }
-        return _problem(problem, {}, request_id)
+        return _problem(problems.internal(), {}, request_id)
 
 
 def _answer(
@@ -159,10 +152,19 @@ def _refusal(error: AegisError, request_id: str) -> HttpAnswer:
 
 
 def _problem(problem: dict[str, Any], extra: dict[str, str], request_id: str) -> HttpAnswer:
-    headers = {"Content-Type": problems.CONTENT_TYPE, "X-Request-Id": request_id, **extra}
+    headers = _headers(problems.CONTENT_TYPE, request_id) | extra
     return HttpAnswer(
         problem["status"], headers, orjson.dumps(problem | {"request_id": request_id})
     )
+
+
+def _headers(kind: str, request_id: str) -> dict[str, str]:
+    return {
+        "Content-Type": kind,
+        "X-Request-Id": request_id,
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+    }
 
 
 def wsgi_shell(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

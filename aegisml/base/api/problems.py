@@ -38,7 +38,6 @@ KINDS: dict[type[errors.AegisError], Kind] = {
     errors.NotReady: Kind(503, "not-ready", "Not ready"),
 }
 INTERNAL = Kind(500, "internal", "Internal error")
-_INTERNAL_DETAIL = "Something went wrong on our side; the log has the request's id."
 
 
 def kind_of(error: errors.AegisError) -> Kind:
@@ -61,9 +60,14 @@ def headers(error: errors.AegisError) -> dict[str, str]:
     return {}
 
 
+def internal() -> dict[str, Any]:
+    """The body for a bug: it says nothing but where to look."""
+    return _body(INTERNAL, "Something went wrong on our side; the log has the request's id.")
+
+
 def internal_error() -> HttpResponse:
     """The answer to a bug outside DRF; Django has logged its trace."""
-    body = _body(INTERNAL, _INTERNAL_DETAIL)
+    body = internal()
     return HttpResponse(orjson.dumps(body), status=body["status"], content_type=CONTENT_TYPE)
 
 
@@ -81,8 +85,7 @@ def exception_handler(raised: Exception, context: dict[str, Any]) -> Response:
     if known is None:
         request: HttpRequest = context["request"]
         log.error("unhandled error", path=request.path, method=request.method, exc_info=raised)
-        body = _body(INTERNAL, _INTERNAL_DETAIL)
-        return _response(body, {})
+        return _response(internal(), {})
     return _response(problem(known), headers(known))
 
 
