@@ -20,11 +20,11 @@ PASSWORD='...'
 TOKEN=$(curl -s {web}/api/v1/auth/token -H 'Content-Type: application/json' \
 -d "{{\\"username\\": \\"admin\\", \\"password\\": \\"$PASSWORD\\"}}" \
 | python3 -c 'import json, sys; print(json.load(sys.stdin)["access"])')
-ID=$(curl -s {web}/api/v1/models/demo_fraud_detection/predict \
+ANSWER=$(curl -s {web}/api/v1/models/demo_fraud_detection/predict \
 -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
 -d '{{"features": {{"amount": 150.50, "merchant_category": "grocery", \
-"time_of_day": "evening", "location": "domestic"}}}}' \
-| tee /dev/stderr | python3 -c 'import json, sys; print(json.load(sys.stdin)["prediction_id"])')
+"time_of_day": "evening", "location": "domestic"}}}}'); echo "$ANSWER"
+ID=$(echo "$ANSWER" | python3 -c 'import json, sys; print(json.load(sys.stdin)["prediction_id"])')
 curl -s {web}/api/v1/predictions/$ID -H "Authorization: Bearer $TOKEN"
 
 Ctrl-C ends everything.
