@@ -287,6 +287,7 @@ REST_FRAMEWORK = {
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "aegisml.base.api.schema.AegisSchema",
     "EXCEPTION_HANDLER": "aegisml.base.api.problems.exception_handler",
+    "DEFAULT_METADATA_CLASS": None,  # OpenAPI describes the routes, not OPTIONS
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }

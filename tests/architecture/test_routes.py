@@ -1,9 +1,15 @@
 """No route is open by oversight: each asks for a role, or stands on a list of open ones."""
 
-import pytest
-from django.test import Client
+from pathlib import Path
 
-from tests.architecture.routes import METHODS, Route, all_routes, api_routes
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+from rest_framework.test import APIClient
+
+from aegisml.base.auth import roles
+from tests.architecture.routes import METHODS, NOBODYS_ID, Route, all_routes, api_routes
+from tests.factories import api_client, make_model
 
 # template -> what anyone may do there
 OPEN = {
@@ -55,6 +61,25 @@ def test_every_api_view_says_which_roles_may_call_each_method() -> None:
         missing = handlers - set(roles) - OPEN.get(route.template, set())
         silent += [f"{method} {route.template}" for method in sorted(missing - {"HEAD"})]
     assert silent == []
+
+
+@pytest.mark.django_db
+def test_no_method_on_any_route_of_a_real_model_is_a_server_error(own_folders: Path) -> None:
+    admin = api_client(roles.ADMIN)
+    name = make_model().name
+    broken = [
+        f"{method} {route.template}: {answer.status_code}"
+        for route in api_routes()
+        if not route.template.endswith("auth/logout")
+        for method in METHODS
+        if (answer := send(admin, method, route.path.replace(NOBODYS_ID, name))).status_code
+        in (500, 501, 502)
+    ]
+    assert broken == []
+
+
+def send(client: APIClient, method: str, path: str) -> HttpResponse:
+    return client.generic(method, path, b"{}", content_type="application/json")
 
 
 def test_only_listed_api_views_let_callers_in_without_the_role_check() -> None:

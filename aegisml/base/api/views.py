@@ -9,6 +9,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from aegisml.base.api.problems import CONTENT_TYPE
+from aegisml.base.api.schema import ProblemSerializer
 from aegisml.base.api.serializers import StrictSerializer
 from aegisml.base.auth import backends, roles, tokens
 from aegisml.base.errors import Throttled, Unauthenticated
@@ -44,7 +46,10 @@ class OpenView(APIView):
 
 class TokenView(OpenView):
     @extend_schema(
-        operation_id="auth_token", request=CredentialsSerializer, responses=PairSerializer, auth=[]
+        operation_id="auth_token",
+        request=CredentialsSerializer,
+        responses={200: PairSerializer, (429, CONTENT_TYPE): ProblemSerializer},
+        auth=[],
     )
     def post(self, request: Request) -> Response:
         """Exchange a username and a password for an access and a refresh token."""
