@@ -44,11 +44,11 @@ class Fleet:
         loaded = self._serving.get(key)
         if loaded is not None:
             return loaded
+        model = RegisteredModel.objects.lookup(key)
         self.synchronize()
         loaded = self._serving.get(key)
         if loaded is not None:
             return loaded
-        model = RegisteredModel.objects.lookup(key)
         raise NotDeployed(f"Model {model.name} has no deployed version.", retry_after=5)
 
     def synchronize(self) -> None:

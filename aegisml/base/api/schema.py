@@ -63,7 +63,7 @@ class AegisSchema(AutoSchema):
         for code, text in texts.items():
             if code not in bodies:
                 response = OpenApiResponse(ProblemSerializer, description=text)
-                bodies[code] = self._get_response_for_code(
+                bodies[code] = self._get_response_for_code(  # type: ignore[no-untyped-call]
                     response, code, media_types=["application/problem+json"], direction=direction
                 )
         return dict(sorted(bodies.items()))

@@ -27,7 +27,7 @@ class SessionTokenAuthentication(BaseAuthentication):
         return 'Bearer realm="aegisml"'
 
 
-class SessionTokenScheme(OpenApiAuthenticationExtension):
+class SessionTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = SessionTokenAuthentication
     name = "bearer"
 
