@@ -53,14 +53,11 @@ def write(
         for name, data in {**files, MANIFEST: body}.items():
             _write_synced(scratch / name, data)
         _sync_folder(scratch)
-        if target.exists():  # the same bytes were written before
-            shutil.rmtree(scratch)
-        else:
+        if not target.exists():  # else the same bytes were written before
             scratch.rename(target)
             _sync_folder(target.parent)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)  # nothing is left of it after the rename
     return Written(path=str(target.relative_to(root)), digest=digest)
 
 

@@ -1,4 +1,4 @@
-"""The gRPC door: its health, for now."""
+"""The gRPC door tells its health."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -16,6 +16,8 @@ from training.ml import card, columns, features, metrics, parity, reading
 from training.ml import split as splitting
 from training.ml.algorithms import xgboost
 
+Part = tuple[xgboost.Matrix, xgboost.Labels]
+
 LIBRARIES = ("xgboost", "onnxmltools", "onnxruntime", "numpy", "pyarrow", "scikit-learn")
 
 
@@ -50,8 +52,43 @@ class Trained:
     lineage: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class _Ready:
+    """A data set made ready: each part is (matrix, labels)."""
+
+    digest: str
+    data: columns.Columns
+    parts: splitting.Split
+    signature: Signature
+    train: Part
+    validation: Part
+    test: Part
+
+
 def run(request: Request, file: BinaryIO, report: Reporter) -> Trained:
     """Train on `file`; raises `TrainingError`, or `Cancelled` when the reporter says so."""
+    ready = _prepare(request, file, report)
+    fitted = _fit(request, ready, report)
+    policy, judged = _judge(ready, fitted, report)
+
+    report.step("profile", 88)
+    known = ready.data.take(ready.parts.train)
+    reference = profile.make(ready.signature, known, fitted.predict(ready.train[0]))
+
+    onnx, worst = _export(request, ready, fitted, report)
+    found = judged | {"parity_max_difference": worst, "trees": fitted.rounds}
+    lineage = _lineage(request, ready)
+    written = card.write(request.model, found, lineage, ready.signature, policy)
+    return Trained(
+        files=_files(onnx, fitted, ready.signature, policy, reference)
+        | {"card.md": written.encode()},
+        metrics=found,
+        signature=ready.signature.to_json(),
+        lineage=lineage,
+    )
+
+
+def _prepare(request: Request, file: BinaryIO, report: Reporter) -> _Ready:
     report.step("load", 2)
     digest = reading.fingerprint(file)
     table = reading.read(file, name=request.dataset_name, max_bytes=request.max_bytes)
@@ -59,7 +96,6 @@ def run(request: Request, file: BinaryIO, report: Reporter) -> Trained:
 
     report.step("validate", 8)
     data = columns.assign(table, request.choices)
-    del table
     _tell_columns(data, report)
 
     report.step("split", 12)
@@ -73,51 +109,48 @@ def run(request: Request, file: BinaryIO, report: Reporter) -> Trained:
         for rows in (parts.train, parts.validation, parts.test)
     )
     report.log(f"{len(signature.features)} features fill {signature.width} input columns.")
+    return _Ready(digest, data, parts, signature, train, validation, test)
 
+
+def _fit(request: Request, ready: _Ready, report: Reporter) -> xgboost.Fitted:
     report.step("fit", 20)
-    fitted = xgboost.fit(
-        train,
-        validation,
+    return xgboost.fit(
+        ready.train,
+        ready.validation,
         request.hyperparameters,
         seed=request.split.seed,
         threads=request.threads,
         on_round=lambda done, total, ap: report.round(done, total, ap, 20 + 60 * done // total),
     )
 
+
+def _judge(
+    ready: _Ready, fitted: xgboost.Fitted, report: Reporter
+) -> tuple[Policy, dict[str, Any]]:
     report.step("choose thresholds", 82)
-    policy = metrics.choose_policy(validation[1], fitted.predict(validation[0]))
+    matrix, labels = ready.validation
+    scores = fitted.predict(matrix)
+    policy = metrics.choose_policy(labels, scores)
+    validation = metrics.evaluate(labels, scores, threshold=policy.review)
 
     report.step("evaluate", 85)
-    judged = metrics.evaluate(test[1], fitted.predict(test[0]), threshold=policy.review)
-    report.log(f"Held-out AUROC {judged['auroc']:.4f}, AP {judged['average_precision']:.4f}.")
+    matrix, labels = ready.test
+    test = metrics.evaluate(labels, fitted.predict(matrix), threshold=policy.review)
+    report.log(f"Held-out AUROC {test['auroc']:.4f}, AP {test['average_precision']:.4f}.")
+    return policy, {"test": test, "validation": validation}
 
-    report.step("profile", 88)
-    reference = profile.make(signature, data.take(parts.train), fitted.predict(train[0]))
 
+def _export(
+    request: Request, ready: _Ready, fitted: xgboost.Fitted, report: Reporter
+) -> tuple[bytes, float]:
     report.step("export", 91)
     onnx = fitted.onnx()
 
     report.step("check parity", 95)
-    probe = parity.sample(test[0], request.split.seed)
+    probe = parity.sample(ready.test[0], request.split.seed)
     worst = parity.check(onnx, probe, fitted.predict(probe))
     report.log(f"ONNX and XGBoost scores agree to {worst:.1e} on {len(probe):,} rows.")
-
-    found = {
-        "test": judged,
-        "validation": metrics.evaluate(
-            validation[1], fitted.predict(validation[0]), threshold=policy.review
-        ),
-        "parity_max_difference": worst,
-        "trees": fitted.rounds,
-    }
-    lineage = _lineage(request, digest, data, parts)
-    return Trained(
-        files=_files(onnx, fitted, signature, policy, reference)
-        | {"card.md": card.write(request.model, found, lineage, signature, policy).encode()},
-        metrics=found,
-        signature=signature.to_json(),
-        lineage=lineage,
-    )
+    return onnx, worst
 
 
 def _files(
@@ -140,13 +173,12 @@ def _files(
     }
 
 
-def _lineage(
-    request: Request, digest: str, data: columns.Columns, parts: splitting.Split
-) -> dict[str, Any]:
+def _lineage(request: Request, ready: _Ready) -> dict[str, Any]:
+    data, parts = ready.data, ready.parts
     return {
         "dataset": {
             "path": request.dataset_name,
-            "sha256": digest,
+            "sha256": ready.digest,
             "rows": len(data.labels),
             "frauds": int(data.labels.sum()),
             "label": data.label_name,
