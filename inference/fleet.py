@@ -49,7 +49,8 @@ class Fleet:
         loaded = self._serving.get(key)
         if loaded is not None:
             return loaded
-        raise NotDeployed(f"Model {model.name} has no deployed version.", retry_after=5)
+        how = f"POST /api/v1/models/{model.name}/deploy puts one into production."
+        raise NotDeployed(f"Model {model.name} has no deployed version; {how}", retry_after=5)
 
     def synchronize(self) -> None:
         """Make the snapshot equal the table; versions that stay are not loaded again."""
