@@ -33,7 +33,7 @@ def checked(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, An
         if (text := _problem(name, value))
     ]
     if problems:
-        raise Invalid("; ".join(f"{e.field}: {e.message}" for e in problems), errors=problems)
+        raise Invalid.fields(problems)
     return own, {name: value for name, value in parameters.items() if name not in DEFAULTS}
 
 

@@ -25,8 +25,13 @@ class Invalid(AegisError):
     """The request is wrong; `errors` name the fields."""
 
     @classmethod
+    def fields(cls, errors: Iterable[FieldError]) -> "Invalid":
+        found = tuple(errors)
+        return cls("; ".join(f"{e.field}: {e.message}" for e in found), errors=found)
+
+    @classmethod
     def field(cls, field: str, message: str) -> "Invalid":
-        return cls(f"{field}: {message}", errors=[FieldError(field, message)])
+        return cls.fields([FieldError(field, message)])
 
 
 class Unauthenticated(AegisError):

@@ -150,7 +150,7 @@ def _clean(model: RegisteredModel) -> None:
         model.full_clean(exclude=["owner", "parameters"], validate_unique=False)
     except ValidationError as error:
         found = [FieldError(f, " ".join(texts)) for f, texts in error.message_dict.items()]
-        raise Invalid("; ".join(f"{e.field}: {e.message}" for e in found), errors=found) from None
+        raise Invalid.fields(found) from None
 
 
 def _save_unique(model: RegisteredModel) -> None:

@@ -94,8 +94,7 @@ def translate(raised: Exception) -> errors.AegisError | None:
     if isinstance(raised, errors.AegisError):
         return raised
     if isinstance(raised, exceptions.ValidationError):
-        found = tuple(_flatten(raised.detail, ""))
-        return errors.Invalid("; ".join(f"{e.field}: {e.message}" for e in found), errors=found)
+        return errors.Invalid.fields(_flatten(raised.detail, ""))
     if isinstance(raised, exceptions.APIException):
         return _from_drf(raised)
     if isinstance(raised, Http404):
