@@ -10,7 +10,7 @@ from typing import Any
 from aegisml.base import ids
 from aegisml.base.auth import roles
 from aegisml.base.auth.roles import Identity
-from aegisml.base.errors import FieldError, Forbidden, Invalid, NotReady
+from aegisml.base.errors import FieldError, Invalid, NotReady
 from inference import journal, telemetry
 from inference.fleet import fleet
 from inference.loaded import Loaded
@@ -43,8 +43,7 @@ class Answer:
 
 def authorize(identity: Identity) -> None:
     """Raises `Forbidden` unless the caller may predict."""
-    if not identity.has_any(roles.PREDICT):
-        raise Forbidden(f"This needs one of the roles: {', '.join(sorted(roles.PREDICT))}.")
+    identity.require(roles.PREDICT)
 
 
 def predict(

@@ -21,6 +21,7 @@ from aegisml.base.admin.common import (
     link,
     told,
 )
+from aegisml.base.auth.rest import caller
 from aegisml.base.errors import Conflict
 from inference import services
 from inference.choices import DeploymentStatus
@@ -146,7 +147,7 @@ class DeploymentAdmin(ServiceAdmin):
         version = form.cleaned_data["version"]
         made = services.deploy(
             model=form.cleaned_data["model"],
-            actor=request.user,  # type: ignore[arg-type]
+            actor=caller(request),
             number=version.number if version else None,
             reason=form.cleaned_data["reason"],
         )
@@ -188,7 +189,7 @@ class DeploymentAdmin(ServiceAdmin):
                 raise Conflict("This deployment isn't the active one any more.")
             services.undeploy(
                 model=deployment.model,
-                actor=request.user,  # type: ignore[arg-type]
+                actor=caller(request),
                 reason=form.cleaned_data["reason"],
             )
         return after_dialog(request, address("inference_deployment_change", object_id))
@@ -211,7 +212,7 @@ class DeploymentAdmin(ServiceAdmin):
         with told(request, f"{before.version} is deployed."):
             made = services.deploy(
                 model=before.model,
-                actor=request.user,  # type: ignore[arg-type]
+                actor=caller(request),
                 number=before.version.number,
                 reason=form.cleaned_data["reason"],
             )

@@ -18,6 +18,7 @@ from aegisml.base.admin.common import (
     link,
     told,
 )
+from aegisml.base.auth.rest import caller
 from models_app.admin.forms import ModelForm
 from models_app.choices import AliasName, Tier
 from models_app.models import ModelVersion, RegisteredModel
@@ -166,7 +167,7 @@ class RegisteredModelAdmin(ServiceAdmin):
         with told(request, f"{model.name} is retired."):
             registry.retire_model(
                 model=model,
-                actor=request.user,  # type: ignore[arg-type]
+                actor=caller(request),
                 reason=form.cleaned_data["reason"],
             )
         return after_dialog(request, address("models_app_registeredmodel_change", object_id))

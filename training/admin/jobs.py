@@ -23,6 +23,7 @@ from aegisml.base.admin.common import (
     link,
     told,
 )
+from aegisml.base.auth.rest import caller
 from training import services
 from training.admin.curve import drawn
 from training.admin.forms import TrainForm
@@ -98,7 +99,7 @@ class TrainingJobAdmin(ServiceAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         job = services.request_run(
             model=form.cleaned_data["model"],
-            actor=request.user,  # type: ignore[arg-type]
+            actor=caller(request),
             dataset_path=form.cleaned_data["dataset_path"],
             parameters=form.run_parameters(),
             reason=form.cleaned_data["reason"],
@@ -166,7 +167,7 @@ class TrainingJobAdmin(ServiceAdmin):
         with told(request, "The job is told to stop."):
             services.cancel(
                 job=job,
-                actor=request.user,  # type: ignore[arg-type]
+                actor=caller(request),
                 reason=form.cleaned_data["reason"],
             )
         return after_dialog(request, address("training_trainingjob_change", object_id))

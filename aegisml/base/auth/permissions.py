@@ -6,8 +6,7 @@ from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from aegisml.base.auth.roles import Identity
-from aegisml.base.errors import Forbidden
+from aegisml.base.auth.roles import NOBODY, Identity
 
 
 class HasRole(BasePermission):
@@ -18,7 +17,6 @@ class HasRole(BasePermission):
         allowed = getattr(view, "roles", {}).get(method)
         if allowed is None:
             raise MethodNotAllowed(method)
-        identity = request.auth
-        if not isinstance(identity, Identity) or not identity.has_any(allowed):
-            raise Forbidden(f"This needs one of the roles: {', '.join(sorted(allowed))}.")
+        identity = request.auth if isinstance(request.auth, Identity) else NOBODY
+        identity.require(allowed)
         return True

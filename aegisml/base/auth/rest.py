@@ -3,6 +3,7 @@
 from typing import cast
 
 from django.contrib.auth.models import User
+from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
@@ -11,7 +12,7 @@ from aegisml.base.auth import tokens
 from aegisml.base.auth.roles import Identity
 
 
-def caller(request: Request) -> User:
+def caller(request: Request | HttpRequest) -> User:
     """The account that makes an authenticated request; history names it."""
     return cast(User, request.user)
 

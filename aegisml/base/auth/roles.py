@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from aegisml.base.errors import Forbidden
+
 VIEWER = "viewer"
 DATA_SCIENTIST = "data_scientist"
 OPERATOR = "operator"
@@ -56,3 +58,11 @@ class Identity:
 
     def has_any(self, allowed: frozenset[str]) -> bool:
         return not self.roles.isdisjoint(allowed)
+
+    def require(self, allowed: frozenset[str]) -> None:
+        """Raises `Forbidden`, naming the roles, unless the caller holds one of them."""
+        if not self.has_any(allowed):
+            raise Forbidden(f"This needs one of the roles: {', '.join(sorted(allowed))}.")
+
+
+NOBODY = Identity(user_id=0, username="", roles=frozenset(), session_id="")
