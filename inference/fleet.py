@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 
 from aegisml.base.errors import AegisError
+from aegisml.base.redis import short_lived
 from inference.errors import NotDeployed
 from inference.loaded import Loaded, load
 from inference.models import Deployment
@@ -135,9 +136,7 @@ def announce() -> None:
     if fleet.is_used:
         fleet.synchronize()
     try:
-        redis.Redis.from_url(
-            settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1
-        ).publish(channel(), "changed")
+        short_lived().publish(channel(), "changed")
     except redis.RedisError as error:
         log.warning("deployment change not announced", error=type(error).__name__)
 

@@ -12,6 +12,7 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
 
+from aegisml.base.redis import short_lived
 from inference import journal
 from monitoring.choices import ComponentState
 
@@ -72,10 +73,6 @@ def workers_key() -> str:
     return f"aegisml:{settings.INSTALLATION}:workers"
 
 
-def client() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
-
-
 def _database() -> Component:
     def ask() -> str:
         with connection.cursor() as cursor:
@@ -87,7 +84,7 @@ def _database() -> Component:
 
 def _redis() -> Component:
     def ask() -> str:
-        client().ping()
+        short_lived().ping()
         return "answers"
 
     return _timed("redis", ask, redis.RedisError)
@@ -96,12 +93,12 @@ def _redis() -> Component:
 def record_worker(hostname: str, queues: list[str]) -> None:
     """Note in Redis that a worker lives and what it takes from."""
     with suppress(redis.RedisError):  # the worker has its own way of waiting for Redis
-        client().hset(workers_key(), hostname, f"{time.time()} {' '.join(queues)}")
+        short_lived().hset(workers_key(), hostname, f"{time.time()} {' '.join(queues)}")
 
 
 def _workers() -> Component:
     try:
-        told = cast(dict[bytes, bytes], client().hgetall(workers_key()))
+        told = cast(dict[bytes, bytes], short_lived().hgetall(workers_key()))
     except redis.RedisError:
         return Component("workers", ComponentState.DOWN, "redis is not reachable")
     living = [entry.decode().split() for entry in told.values()]
@@ -118,7 +115,7 @@ def _workers() -> Component:
 
 def _beat() -> Component:
     try:
-        last = client().get(heartbeat_key())
+        last = short_lived().get(heartbeat_key())
     except redis.RedisError:
         return Component("beat", ComponentState.DOWN, "redis is not reachable")
     if last is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from django.conf import settings
 
 from aegisml.base.models import ApiSession
+from aegisml.base.redis import short_lived
 from models_app import bundles
 from monitoring import components
 
@@ -16,7 +17,7 @@ KEEP_UNFINISHED = 24 * 3600  # seconds
 
 def record_heartbeat() -> None:
     """Leave the time in Redis: proof that beat schedules and a worker runs."""
-    components.client().set(components.heartbeat_key(), time.time())
+    short_lived().set(components.heartbeat_key(), time.time())
 
 
 def clear_unfinished_bundles() -> int:

@@ -98,6 +98,8 @@ def pytest_xdist_setupnodes() -> None:
     os.environ.pop("DJANGO_SETTINGS_MODULE", None)
 
 
+from aegisml.base.auth import tokens  # noqa: E402
+from inference.fleet import fleet  # noqa: E402
 from tests.factories import own_folders  # noqa: E402, F401 - a fixture, for every test
 
 
@@ -127,3 +129,12 @@ def redis_connection() -> Iterator[redis.Redis]:
 def empty_redis(redis_connection: redis.Redis) -> None:
     """Each test starts with a Redis database that is empty."""
     redis_connection.flushdb()
+
+
+@pytest.fixture(autouse=True)
+def fresh_process() -> Iterator[None]:
+    """Each test starts like a process that has served nothing yet."""
+    fleet.clear()
+    tokens.forget_verified()
+    yield
+    fleet.clear()

@@ -1,6 +1,6 @@
 """A caller with a token, and a deployed model to call."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,20 +8,10 @@ from django.test import Client
 
 from aegisml.base.auth import roles, tokens
 from inference import services
-from inference.fleet import fleet
 from models_app.models import ModelVersion
 from tests.factories import make_user, payment, trained_version
 
 Call = Callable[..., Any]
-
-
-@pytest.fixture(autouse=True)
-def fresh_process() -> Iterator[None]:
-    """Each test starts like a process that has served nothing yet."""
-    fleet.clear()
-    tokens.forget_verified()
-    yield
-    fleet.clear()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """A deployed model, a reader, and a way to fill the prediction log."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,17 +11,8 @@ from django.test import Client
 from aegisml.base import ids
 from aegisml.base.auth import roles, tokens
 from inference import jobs, scoring, services
-from inference.fleet import fleet
 from models_app.models import ModelVersion
 from tests.factories import make_user, trained_version
-
-
-@pytest.fixture(autouse=True)
-def fresh_process() -> Iterator[None]:
-    fleet.clear()
-    tokens.forget_verified()
-    yield
-    fleet.clear()
 
 
 @pytest.fixture

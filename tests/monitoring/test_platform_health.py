@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from aegisml.base.auth import roles, tokens
 from aegisml.base.models import ApiSession
+from aegisml.base.redis import short_lived
 from inference import journal
 from monitoring import components, jobs, tasks
 from tests.factories import make_user
@@ -42,9 +43,7 @@ def test_workers_that_show_life_are_counted(get: Any, own_folders: Any) -> None:
 
 
 def test_a_worker_that_fell_silent_is_down(get: Any, own_folders: Any) -> None:
-    components.client().hset(
-        components.workers_key(), "a@host", f"{time.time() - 60} training chores"
-    )
+    short_lived().hset(components.workers_key(), "a@host", f"{time.time() - 60} training chores")
     assert states(get("/api/v1/monitoring/health"))["workers"] == "down"
 
 
@@ -55,7 +54,7 @@ def test_a_scheduled_tick_shows_that_beat_runs(get: Any, own_folders: Any) -> No
 
 
 def test_an_old_tick_shows_that_beat_stopped(get: Any, own_folders: Any) -> None:
-    components.client().set(components.heartbeat_key(), time.time() - 100)
+    short_lived().set(components.heartbeat_key(), time.time() - 100)
     assert states(get("/api/v1/monitoring/health"))["beat"] == "down"
 
 
