@@ -117,18 +117,30 @@ TEMPLATES = [
 # --- engines -----------------------------------------------------------------
 
 
+def _database_server() -> dict[str, Any]:
+    database = CONFIG.database
+    if database.host is None and ENGINES:
+        return {
+            "HOST": ENGINES.database_host,
+            "PORT": ENGINES.database_port,
+            "NAME": ENGINES.database_name,
+            "USER": ENGINES.database_user,
+            "PASSWORD": ENGINES.database_password,
+        }
+    return {
+        "HOST": database.host or "127.0.0.1",
+        "PORT": database.port,
+        "NAME": database.name,
+        "USER": database.username,
+        "PASSWORD": database.password.get_secret_value(),
+    }
+
+
 def _database() -> dict[str, Any]:
     database = CONFIG.database
-    embedded_one = ENGINES if database.host is None else None
     return {
         "ENGINE": "django.db.backends.postgresql",
-        "HOST": embedded_one.database_host if embedded_one else database.host or "127.0.0.1",
-        "PORT": embedded_one.database_port if embedded_one else database.port,
-        "NAME": embedded_one.database_name if embedded_one else database.name,
-        "USER": embedded_one.database_user if embedded_one else database.username,
-        "PASSWORD": embedded_one.database_password
-        if embedded_one
-        else database.password.get_secret_value(),
+        **_database_server(),
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "pool": {
@@ -328,7 +340,6 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
-MEDIA_ROOT = VAR / "media"
 ARTIFACT_ROOT = VAR / "artifacts"
 JOURNAL_ROOT = VAR / "journal"
 DATA_ROOT = CONFIG.data_root

@@ -113,7 +113,7 @@ class Signature:
         self, row: Mapping[str, Any], out: npt.NDArray[np.float32]
     ) -> list[tuple[str, str]]:
         problems = []
-        if len(row) != len(self.features) or row.keys() != self.names:
+        if row.keys() != self.names:
             problems += [(str(name)[:100], "unknown feature") for name in row.keys() - self.names]
             problems += [(name, "missing feature") for name in self.names - row.keys()]
         for feature, start in self._plan:
