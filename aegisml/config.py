@@ -103,6 +103,17 @@ class Training(Section):
     algorithms: Algorithms = Algorithms()
 
 
+class Features(Section):
+    max_events_per_request: int = Field(10_000, ge=1, le=100_000)
+    max_exact_events: int = Field(5_000, ge=10, le=1_000_000)
+    late_days: int = Field(7, ge=0, le=365)
+    seal_rows: int = Field(200_000, ge=1000)
+    seal_interval_seconds: int = Field(60, ge=1, le=3600)
+    offline_memory: str = Field("1GB", pattern=r"^\d+(MB|GB)$")
+    offline_threads: int = Field(2, ge=1, le=64)
+    consistency_sample: float = Field(0.1, gt=0, le=1)
+
+
 class DriftDetection(Section):
     enabled: bool = True
     drift_method: Literal["ks", "psi", "js"] = "ks"
@@ -131,6 +142,7 @@ class Inference(Section):
 
 
 class Ml(Section):
+    features: Features = Features()
     training: Training = Training()
     model_monitoring: ModelMonitoring = ModelMonitoring()
     inference: Inference = Inference()
