@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
+from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.urls import reverse_lazy
 
@@ -197,7 +198,13 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_DEFAULT_QUEUE = "chores"
 # Trainings have workers of their own: an hour of fitting must not hold up a heartbeat.
-CELERY_TASK_ROUTES = {"training.tasks.train": {"queue": "training"}}
+CELERY_TASK_ROUTES = {
+    "training.tasks.train": {"queue": "training"},
+    "features.tasks.materialize": {"queue": "training"},
+    "features.tasks.build_historical": {"queue": "training"},
+    "features.tasks.profile_features": {"queue": "training"},
+    "monitoring.tasks.check_consistency": {"queue": "training"},
+}
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
@@ -224,6 +231,51 @@ CELERY_BEAT_SCHEDULE = {
         "task": "training.tasks.requeue_stalled",
         "schedule": timedelta(seconds=15),
         "options": {"expires": 15},
+    },
+    "materialize-missing": {
+        "task": "features.tasks.materialize_missing",
+        "schedule": timedelta(seconds=15),
+        "options": {"expires": 15},
+    },
+    "refresh-labels": {
+        "task": "features.tasks.refresh_labels",
+        "schedule": timedelta(seconds=60),
+        "options": {"expires": 60},
+    },
+    "feed-waiting-events": {
+        "task": "features.tasks.feed_waiting",
+        "schedule": timedelta(seconds=10),
+        "options": {"expires": 10},
+    },
+    "seal-streams": {
+        "task": "features.tasks.seal_streams",
+        "schedule": timedelta(seconds=CONFIG.ml.features.seal_interval_seconds),
+        "options": {"expires": CONFIG.ml.features.seal_interval_seconds},
+    },
+    "requeue-historical": {
+        "task": "features.tasks.requeue_historical",
+        "schedule": timedelta(seconds=30),
+        "options": {"expires": 30},
+    },
+    "clear-training-leftovers": {
+        "task": "training.tasks.clear_leftovers",
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 3600},
+    },
+    "clear-event-leftovers": {
+        "task": "features.tasks.clear_event_leftovers",
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 3600},
+    },
+    "profile-features": {
+        "task": "features.tasks.profile_features",
+        "schedule": crontab(hour=2, minute=0),
+        "options": {"expires": 6 * 3600},
+    },
+    "check-consistency": {
+        "task": "monitoring.tasks.check_consistency",
+        "schedule": crontab(hour=2, minute=30),
+        "options": {"expires": 6 * 3600},
     },
     "clear-leftovers": {
         "task": "monitoring.tasks.clear_leftovers",
@@ -318,6 +370,9 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "JobStatus": "training.choices.JobStatus",
+        "FeatureRunStatus": "features.choices.RunStatus",
+        "FeatureStatus": "features.choices.FeatureStatus",
+        "FeatureVersionStatus": "features.choices.VersionStatus",
         "DeploymentStatus": "inference.choices.DeploymentStatus",
         "ComponentState": "monitoring.choices.ComponentState",
         "ModelState": "monitoring.choices.ModelState",
@@ -342,6 +397,7 @@ STORAGES = {
 }
 ARTIFACT_ROOT = VAR / "artifacts"
 JOURNAL_ROOT = VAR / "journal"
+FEATURE_ROOT = VAR / "features"
 DATA_ROOT = CONFIG.data_root
 GRPC_ADDRESS = f"{CONFIG.server.host}:{CONFIG.server.grpc_port}"
 
@@ -350,6 +406,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
 
 # --- the platform ----------------------------------------------------------------
 
+FEATURES = CONFIG.ml.features
 TRAINING = CONFIG.ml.training
 INFERENCE = CONFIG.ml.inference
 DRIFT_DETECTION = CONFIG.ml.model_monitoring.drift_detection

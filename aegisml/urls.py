@@ -13,6 +13,7 @@ from monitoring.api import probes
 
 api = [
     path("", include("aegisml.base.api.urls")),
+    path("", include("features.api.urls")),
     path("", include("models_app.api.urls")),
     path("", include("training.api.urls")),
     path("", include("inference.api.urls")),

@@ -1,4 +1,4 @@
-"""What people do with raw data."""
+"""The demo world as a file."""
 
 import os
 from pathlib import Path

@@ -39,6 +39,37 @@ TABLE = """
     models/{model_id}/drift                            GET     V D O P . A
     models/{model_id}/alerts                           GET     V D O P . A
     monitoring/health                                  GET     V D O P . A
+    streams                                            GET     V D O P . A
+    streams                                            POST    . D O . . A
+    streams/{name}                                     GET     V D O P . A
+    streams/{name}                                     PATCH   . D O . . A
+    streams/{name}/quality                             GET     V D O P . A
+    streams/{name}/quarantine                          GET     V D O P . A
+    events/{stream}                                    POST    . D O . S A
+    labels                                             GET     V D O P . A
+    labels                                             POST    . D O P S A
+    labels/{label_id}/reverse                          POST    . D O P S A
+    features/online                                    POST    . D O . S A
+    features/consistency                               GET     V D O P . A
+    features/historical                                GET     V D O P . A
+    features/historical                                POST    . D O . . A
+    features/historical/{job_id}                       GET     V D O P . A
+    features/historical/{job_id}/rows                  GET     V D O P . A
+    entities                                           GET     V D O P . A
+    entities                                           POST    . D O . . A
+    feature-views                                      GET     V D O P . A
+    feature-views                                      POST    . D O . . A
+    feature-views/preview                              POST    . D O . . A
+    feature-views/{name}                               GET     V D O P . A
+    feature-views/{name}/versions/{number}             GET     V D O P . A
+    feature-views/{name}/versions/{number}             DELETE  . D O . . A
+    feature-views/{name}/versions/{number}/promote     POST    . . O . . A
+    feature-views/{name}/versions/{number}/profiles    GET     V D O P . A
+    feature-sets                                       GET     V D O P . A
+    feature-sets                                       POST    . D O . . A
+    feature-sets/{name}                                GET     V D O P . A
+    feature-sets/{name}                                DELETE  . D O . . A
+    feature-sets/{name}/lineage                        GET     V D O P . A
 """
 OPEN = {"auth/token", "auth/refresh"}
 

@@ -11,9 +11,9 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 
-from features import services
 from features.ml import demo_world
 from features.ml.demo_world import World
+from features.services import demo
 
 SMALL = World(cards=100, terminals=200, days=30)
 
@@ -115,7 +115,7 @@ def test_a_write_that_fails_leaves_the_old_file(monkeypatch: pytest.MonkeyPatch)
         path.write_text("half a f")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(services.pa_csv, "write_csv", full)
+    monkeypatch.setattr(demo.pa_csv, "write_csv", full)
     with pytest.raises(OSError, match="No space"):
         make(name="world.csv", seed=9)
     assert target.read_bytes() == before

@@ -19,17 +19,35 @@ TRAIN = frozenset({DATA_SCIENTIST, OPERATOR, ADMIN})
 DEPLOY = frozenset({OPERATOR, ADMIN})
 PREDICT = frozenset({SERVICE, DATA_SCIENTIST, OPERATOR, ADMIN})
 READ_PREDICTIONS = READ | {SERVICE}
+EDIT_FEATURES = frozenset({DATA_SCIENTIST, OPERATOR, ADMIN})
+PROMOTE_FEATURES = frozenset({OPERATOR, ADMIN})
+SEND_EVENTS = frozenset({SERVICE, DATA_SCIENTIST, OPERATOR, ADMIN})
+READ_ONLINE = frozenset({SERVICE, DATA_SCIENTIST, OPERATOR, ADMIN})
+SEND_LABELS = frozenset({SERVICE, DATA_SCIENTIST, OPERATOR, APPROVER, ADMIN})
 
 _VIEW = (
     "models_app.view_registeredmodel", "models_app.view_modelversion", "models_app.view_alias",
     "training.view_trainingjob", "inference.view_deployment", "inference.view_prediction",
     "admin.view_logentry",
+    "features.view_stream", "features.view_entity", "features.view_featureview",
+    "features.view_featureviewversion", "features.view_featureset", "features.view_label",
+    "features.view_quarantinedrow", "features.view_ingestfile", "features.view_materializerun",
+    "features.view_historicaljob", "features.view_featureprofile", "features.view_consistencyrun",
 )  # fmt: skip
+_FEATURES = (
+    "features.add_stream", "features.change_stream", "features.add_entity",
+    "features.change_entity", "features.add_featureview", "features.change_featureview",
+    "features.delete_featureviewversion", "features.add_featureset", "features.delete_featureset",
+)  # fmt: skip
+_PROMOTE_FEATURES = ("features.change_featureviewversion",)
 _TRAIN = (
     "models_app.add_registeredmodel", "models_app.change_registeredmodel",
     "training.add_trainingjob", "training.change_trainingjob",
 )  # fmt: skip
 _DEPLOY = ("inference.add_deployment", "inference.change_deployment")
+_OPERATE = (
+    *_TRAIN, *_FEATURES, *_PROMOTE_FEATURES, *_DEPLOY, "models_app.delete_registeredmodel",
+)  # fmt: skip
 _ADMINISTER = (
     "auth.view_user", "auth.add_user", "auth.change_user", "auth.view_group",
     "base.view_apisession", "base.change_apisession",
@@ -39,11 +57,11 @@ _ADMINISTER = (
 # What each role may do in the admin, as Django permissions "app.codename".
 ADMIN_PERMISSIONS: dict[str, tuple[str, ...]] = {
     VIEWER: _VIEW,
-    DATA_SCIENTIST: _VIEW + _TRAIN,
-    OPERATOR: _VIEW + _TRAIN + _DEPLOY + ("models_app.delete_registeredmodel",),
+    DATA_SCIENTIST: _VIEW + _TRAIN + _FEATURES,
+    OPERATOR: _VIEW + _OPERATE,
     APPROVER: _VIEW,
     SERVICE: (),
-    ADMIN: _VIEW + _TRAIN + _DEPLOY + ("models_app.delete_registeredmodel", *_ADMINISTER),
+    ADMIN: _VIEW + _OPERATE + _ADMINISTER,
 }
 
 

@@ -5,8 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from features import services
 from features.ml.demo_world import World
+from features.services import demo
 
 
 class Command(BaseCommand):
@@ -23,5 +23,5 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         sizes = {key: options[key] for key in ("cards", "terminals", "days", "radius", "seed")}
         target = settings.DATA_ROOT / options["name"]
-        rows = services.write_demo_world(target=target, world=World(**sizes))
+        rows = demo.write_demo_world(target=target, world=World(**sizes))
         self.stdout.write(f"Wrote {rows:,} payments to {target}.")
