@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from aegisml.base.auth import roles
 from aegisml.base.models import ApiSession
+from features.models import FeatureView
 from inference import services as serving
 from inference.models import Deployment
 from tests import factories
@@ -26,7 +27,7 @@ CONFIRMED = {"reason": "x", "_form_submitted": "on"}
 
 def state_of(row):
     """Everything that a button could change: the row, rows made beside it, the history."""
-    beside = [model.objects.count() for model in (TrainingJob, Deployment, LogEntry)]
+    beside = [model.objects.count() for model in (TrainingJob, Deployment, FeatureView, LogEntry)]
     return type(row).objects.filter(pk=row.pk).values().get(), beside
 
 
@@ -39,6 +40,8 @@ def rows():
         "RegisteredModel": version.model,
         "ModelVersion": version,
         "TrainingJob": factories.make_job(version.model),
+        "FeatureViewVersion": factories.make_view(promote=False),
+        "FeatureSet": factories.make_set(),
         "Deployment": serving.deploy(model=version.model, actor=version.created_by),
         "ApiSession": ApiSession.objects.create(
             user=user, refresh_jti="x", expires_at=timezone.now() + timezone.timedelta(hours=1)

@@ -3,8 +3,17 @@
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from aegisml.base.auth import roles
+from features.models import (
+    ConsistencyRun,
+    FeatureProfile,
+    HistoricalJob,
+    IngestFile,
+    Label,
+    QuarantinedRow,
+)
 from inference import services as serving
 from tests import factories
 from tests.admin import pages
@@ -15,6 +24,28 @@ pytestmark = pytest.mark.django_db
 def add_rows():
     version = factories.trained_version()
     serving.deploy(model=version.model, actor=version.created_by, reason="x")
+    add_feature_rows(factories.make_set(), version.created_by)
+
+
+def add_feature_rows(pinned, actor):
+    version, stream = pinned.members.get().version, pinned.stream
+    IngestFile.objects.create(stream=stream, sha256=pinned.pk.hex, name="payments.csv")
+    QuarantinedRow.objects.create(
+        stream=stream, source="api", line=0, raw="{}",
+        reasons=[{"field": "amount", "rule": "type", "message": "must be a number"}],
+    )  # fmt: skip
+    said = {"stream": stream, "source": "analyst", "disposition": "confirmed_risk"}
+    label = Label.objects.create(event_id="1", recorded_by=actor, **said)
+    Label.objects.create(event_id="1", recorded_by=actor, reverses=label, **said)
+    HistoricalJob.objects.create(feature_set=pinned, request={}, requested_by=actor)
+    FeatureProfile.objects.create(
+        version=version, feature="payments_7d", day=timezone.now().date(), rows=9, nulls=1,
+        histogram={"edges": [1.5], "counts": [4, 5], "sample": 9}, quantiles={"p50": 3.25},
+    )  # fmt: skip
+    ConsistencyRun.objects.create(
+        feature_set=pinned, since=timezone.now(), until=timezone.now(),
+        features=[{"feature": "payments_7d", "compared": 9, "mismatch": 1, "smape": 0.1}],
+    )  # fmt: skip
 
 
 def asked_by(client):
@@ -47,3 +78,13 @@ def test_searching_and_sorting_any_list_works(log_in, query):
     answers = {page: client.get(pages.changelist(page), query).status_code for page in pages.LISTS}
 
     assert set(answers.values()) <= {200, 302}
+
+
+@pytest.mark.parametrize(
+    "model", [IngestFile, QuarantinedRow, Label, HistoricalJob, FeatureProfile, ConsistencyRun]
+)
+def test_a_row_that_people_only_look_at_has_a_page(log_in, model):
+    pinned = factories.make_set()
+    add_feature_rows(pinned, pinned.created_by)
+
+    assert log_in(roles.VIEWER).get(pages.change(model.objects.first())).status_code == 200

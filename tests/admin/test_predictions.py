@@ -1,10 +1,12 @@
 """The prediction log in the admin."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils.html import strip_tags
 
 from aegisml.base import ids
 from aegisml.base.auth import roles
@@ -132,6 +134,38 @@ def test_the_page_shows_features_score_and_thresholds(viewer, version):
     assert "0.500000" in html
     assert "merchant_category" in html
     assert "r-1" in html
+
+
+def test_the_page_of_a_raw_event_tells_where_each_feature_is_from(viewer, version):
+    [prediction] = predict(
+        version,
+        features={"spent_7d": 120.5, "risk_30d": None, "amount": 42.5},
+        context={
+            "feature_set": "cards@v1", "stream": "payments", "event_id": "tx-1",
+            "event_time": "2026-03-01T12:00:00+00:00", "event": {"amount": 42.5},
+            "features": {
+                "spent_7d": {"version": "spent@v2", "status": "PRESENT"},
+                "risk_30d": {"version": "risk@v1", "status": "NOT_FOUND"},
+            },
+            "views": {
+                "spent@v2": {
+                    "as_of": "2026-03-01T11:58:30+00:00", "age_seconds": 90.0,
+                    "approximate": {"events": 70_000, "distinct_error": 0.065},
+                },
+                "risk@v1": {"as_of": None, "age_seconds": None},
+            },
+        },
+    )  # fmt: skip
+
+    html = viewer.get(pages.change(prediction)).content.decode()
+
+    rows = [" ".join(strip_tags(row).split()) for row in re.findall("<tr>.*?</tr>", html, re.S)]
+    assert "spent_7d 120.5 spent@v2 PRESENT 2026-03-01 11:58:30 1 min 30 s" in rows
+    assert "risk_30d missing risk@v1 NOT_FOUND - -" in rows
+    assert "amount 42.5 of the event itself" in rows
+    assert "spent@v2 was answered from sums of 70000 events" in html
+    assert "cards@v1" in html
+    assert "tx-1" in html
 
 
 def test_hostile_feature_text_is_shown_and_never_run(viewer, version):

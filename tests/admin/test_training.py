@@ -68,7 +68,7 @@ def test_the_job_of_the_form_trains(scientist, model):
         ("parameters", '{"max_depth": 99}', "max_depth: must be between 1 and 16"),
         ("parameters", "[]", "This must be a JSON object"),
         ("dataset_path", "../../etc/passwd", "Select a valid choice"),
-        ("dataset_path", "", "This field is required"),
+        ("dataset_path", "", "name a file, or give a feature_set with from and to"),
     ],
 )
 def test_wrong_input_is_named_at_its_field(scientist, model, field, value, said):
@@ -76,6 +76,64 @@ def test_wrong_input_is_named_at_its_field(scientist, model, field, value, said)
 
     assert said in errors_of(answer)[field][0]
     assert not TrainingJob.objects.exists()
+
+
+def on_stream(model, **changes):
+    given = {
+        "dataset_path": "", "feature_set": "", "since_0": "2026-01-01", "since_1": "00:00",
+        "until_0": "2026-03-01", "until_1": "06:30", **changes,
+    }  # fmt: skip
+    return form(model, **given)
+
+
+def test_the_form_takes_a_feature_set_instead_of_a_file(scientist, model):
+    pinned = factories.make_set()
+
+    scientist.post(pages.add(PAGE), on_stream(model, feature_set=pinned.pk))
+
+    job = TrainingJob.objects.get()
+    assert (job.feature_set, job.dataset_path) == (pinned, "")
+    assert job.source == f"{pinned} from 2026-01-01 00:00 to 2026-03-01 06:30"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "said"),
+    [
+        ({"feature_set": ""}, "feature_set", "is required to train on a stream"),
+        ({"until_0": "", "until_1": ""}, "until", "is required to train on a stream"),
+        ({"until_0": "2025-01-01"}, "until", "must be later than from"),
+        ({"since_0": "0001-01-01"}, "since", "is not within the years 1900 to 2999"),
+        ({"since_1": ""}, "since", "Enter a valid time"),
+        ({"label_column": "is_fraud"}, "label_column", "is for files"),
+        ({"exclude_columns": "odd"}, "exclude_columns", "has no feature 'odd'"),
+    ],
+)
+def test_a_wrong_part_of_the_stream_is_named_at_its_field(scientist, model, changes, field, said):
+    given = {"feature_set": factories.make_set().pk, **changes}
+
+    answer = scientist.post(pages.add(PAGE), on_stream(model, **given))
+
+    assert said in errors_of(answer)[field][0]
+    assert not TrainingJob.objects.exists()
+
+
+def test_a_file_and_a_feature_set_together_are_refused_in_the_form(scientist, model):
+    both = {"feature_set": factories.make_set().pk, "dataset_path": factories.write_dataset()}
+
+    answer = scientist.post(pages.add(PAGE), on_stream(model, **both))
+
+    assert {"feature_set", "since", "until"} <= errors_of(answer).keys()
+
+
+def test_list_and_page_lead_to_the_feature_set(scientist, model):
+    pinned = factories.make_set()
+    scientist.post(pages.add(PAGE), on_stream(model, feature_set=pinned.pk))
+    job = TrainingJob.objects.get()
+
+    for page in (pages.changelist(PAGE), pages.change(job)):
+        assert pages.change(pinned) in scientist.get(page).content.decode()
+
+    assert job.source in scientist.get(f"{pages.changelist(PAGE)}?q=set_").content.decode()
 
 
 def test_the_model_of_the_link_is_chosen(scientist, model):

@@ -8,8 +8,31 @@ from django.urls import reverse
 
 Entry = dict[str, Any]
 
-# title, then entries: title, icon, app, model
-SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
+# title, then entries: title, icon, app, model, and the page's name when it isn't the list
+SECTIONS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
+    (
+        "Features",
+        (
+            ("Streams", "stream", "features", "stream"),
+            ("Entities", "group_work", "features", "entity"),
+            ("Views", "functions", "features", "featureview"),
+            ("View versions", "history_edu", "features", "featureviewversion"),
+            ("Feature sets", "checklist", "features", "featureset"),
+            ("Lineage", "account_tree", "features", "featureset", "features_lineage"),
+            ("Labels", "label", "features", "label"),
+        ),
+    ),
+    (
+        "Feature data",
+        (
+            ("Quarantine", "report", "features", "quarantinedrow"),
+            ("Ingested files", "upload_file", "features", "ingestfile"),
+            ("Online builds", "bolt", "features", "materializerun"),
+            ("Historical features", "table_view", "features", "historicaljob"),
+            ("Profiles", "bar_chart", "features", "featureprofile"),
+            ("Consistency", "rule", "features", "consistencyrun"),
+        ),
+    ),
     (
         "Models",
         (
@@ -52,11 +75,11 @@ def sections(request: HttpRequest) -> list[Entry]:
     ]
 
 
-def _entry(title: str, icon: str, app: str, model: str) -> Entry:
+def _entry(title: str, icon: str, app: str, model: str, page: str = "") -> Entry:
     return {
         "title": title,
         "icon": icon,
-        "link": reverse(f"admin:{app}_{model}_changelist"),
+        "link": reverse(f"admin:{page or f'{app}_{model}_changelist'}"),
         "permission": _holds(f"{app}.view_{model}"),
     }
 
