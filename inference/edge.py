@@ -33,6 +33,10 @@ _REASONS = {
     500: "Internal Server Error", 503: "Service Unavailable",
 }  # fmt: skip
 _JSON = "application/json"
+_SHAPES = {  # by whether it is about a single row: features given, or raw events
+    True: (scoring.FEATURES, scoring.EVENT),
+    False: (scoring.INSTANCES, scoring.EVENTS),
+}
 
 
 @dataclass(frozen=True)
@@ -79,9 +83,15 @@ def _answer(
     identity = tokens.identify(headers.get("authorization"))
     scoring.authorize(identity)
     single = verb == "predict"
-    rows = _rows(_parse(headers, read_body()), single=single)
+    payload = _parse(headers, read_body())
+    shape = _shape(payload, single=single)
     answer = scoring.predict(
-        model_key=model_key, rows=rows, identity=identity, request_id=request_id, started=started
+        model_key=model_key,
+        rows=_rows(payload[shape.field], shape),
+        shape=shape,
+        identity=identity,
+        request_id=request_id,
+        started=started,
     )
     return orjson.dumps(_single(answer) if single else _batch(answer))
 
@@ -96,17 +106,24 @@ def _parse(headers: Mapping[str, str], body: bytes) -> Any:
         raise Invalid(f"The body is not valid JSON: {error}") from None
 
 
-def _rows(payload: Any, *, single: bool) -> list[dict[str, Any]]:
-    field = "features" if single else "instances"
+def _shape(payload: Any, *, single: bool) -> scoring.Shape:
+    """Which of its two shapes a body has; raises `Invalid` when it is neither."""
+    given, raw = _SHAPES[single]
     if not isinstance(payload, dict):
-        raise Invalid.field("body", f"must be an object with the field {field!r}")
+        raise Invalid.field("body", f"must be an object with the field {given.field!r}")
+    shape = raw if raw.field in payload else given
     for name in payload:
-        if name != field:
-            raise Invalid.field(name[:100], "unknown field")
-    if field not in payload:
-        raise Invalid.field(field, "this field is required")
-    value = payload[field]
-    rows = [value] if single else value
+        if name != shape.field:
+            both = f"give it or {shape.field!r}, not both"
+            raise Invalid.field(name[:100], both if name == given.field else "unknown field")
+    if shape.field not in payload:
+        raise Invalid.field(shape.field, f"this field is required; or send {raw.field!r}")
+    return shape
+
+
+def _rows(value: Any, shape: scoring.Shape) -> list[dict[str, Any]]:
+    field = shape.field
+    rows = value if shape.is_list else [value]
     if not isinstance(rows, list):
         raise Invalid.field(field, "must be a list of objects")
     limit = settings.INFERENCE.max_batch_rows
@@ -114,11 +131,14 @@ def _rows(payload: Any, *, single: bool) -> list[dict[str, Any]]:
         raise Invalid.field(field, f"must hold 1 to {limit:,} rows, not {len(rows):,}")
     for i, row in enumerate(rows):
         if not isinstance(row, dict):
-            name = field if single else f"{field}.{i}"
-            raise Invalid.field(name, "must be an object of feature names and values")
-        if any(isinstance(value, str) and "\x00" in value for value in row.values()):
-            raise Invalid.field(field, "text may not hold a NUL character")
+            raise Invalid.field(shape.place(i), "must be an object of names and values")
+        if not shape.are_events and _holds_nul(row):  # an event's own check names the field
+            raise Invalid.field(shape.place(i), "text may not hold a NUL character")
     return rows
+
+
+def _holds_nul(row: dict[str, Any]) -> bool:
+    return any(isinstance(value, str) and "\x00" in value for value in row.values())
 
 
 def _single(answer: scoring.Answer) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from django.db import DatabaseError, close_old_connections
 from aegisml.base.errors import AegisError
 from aegisml.base.redis import short_lived
 from inference.errors import NotDeployed
-from inference.loaded import Loaded, load
+from inference.loaded import Loaded, load, renewed
 from inference.models import Deployment
 from models_app.models import RegisteredModel
 
@@ -58,9 +58,12 @@ class Fleet:
         with self._lock:
             known = {loaded.version_id: loaded for loaded in self._serving.values()}
             serving: dict[str, Loaded] = {}
-            rows = Deployment.objects.active().select_related("version__model", "version")
+            rows = Deployment.objects.active().select_related(
+                "version__model", "version__feature_set__stream"
+            )
             for deployment in rows:
-                loaded = known.get(str(deployment.version_id)) or _try_load(deployment)
+                loaded = known.get(str(deployment.version_id))
+                loaded = renewed(loaded, deployment.version) if loaded else _try_load(deployment)
                 loaded = loaded or self._serving.get(str(deployment.model_id))
                 if loaded is not None:
                     serving[loaded.model_id] = serving[loaded.model_name] = loaded

@@ -11,6 +11,7 @@ import orjson
 import structlog
 from django.db import connection, transaction
 
+from features.services import labels
 from inference import journal, telemetry
 from inference.models import JournalSegment
 
@@ -20,7 +21,7 @@ BATCH_BYTES = 4 * 1024 * 1024
 SAME = (
     "arm", "features", "score", "threshold", "decision", "latency_us", "caller", "request_id",
 )  # fmt: skip
-COLUMNS = ("id", "created_at", "model_id", "version_id", *SAME)
+COLUMNS = ("id", "created_at", "model_id", "version_id", *SAME, "context")
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,12 @@ def _ship_batch(path: Path) -> int:
     whole = data[: data.rfind(b"\n") + 1]
     if not whole:
         return 0
-    rows = [_values(orjson.loads(line)) for line in whole.splitlines()]
-    _copy(rows)
+    records = [orjson.loads(line) for line in whole.splitlines()]
+    _copy([_values(record) for record in records])
+    _link(records)
     segment.shipped_bytes += len(whole)
     segment.save(update_fields=["shipped_bytes", "updated_at"])
-    return len(rows)
+    return len(records)
 
 
 def _remove_done(path: Path) -> int:
@@ -86,11 +88,15 @@ def row_of(record: dict[str, Any]) -> dict[str, Any]:
         "model_id": UUID(record["model"]),
         "version_id": UUID(record["version"]),
         **{name: record[name] for name in SAME},
+        "context": record.get("context"),  # of raw events only
     }
 
 
 def _values(record: dict[str, Any]) -> tuple[Any, ...]:
-    row = row_of(record) | {"features": orjson.dumps(record["features"]).decode()}
+    row = row_of(record)
+    for name in ("features", "context"):
+        if row[name] is not None:
+            row[name] = orjson.dumps(row[name]).decode()
     return tuple(row[name] for name in COLUMNS)
 
 
@@ -110,6 +116,17 @@ def _copy(rows: Sequence[tuple[Any, ...]]) -> None:
             f"INSERT INTO inference_prediction ({names}) SELECT {names} FROM shipping"  # noqa: S608
             " ON CONFLICT DO NOTHING"
         )
+
+
+def _link(records: Sequence[dict[str, Any]]) -> None:
+    """Tell the labels which events the predictions were about."""
+    of_events = [
+        (UUID(record["id"]), record["context"]["stream"], record["context"]["event_id"])
+        for record in records
+        if record.get("context")
+    ]
+    if of_events:
+        labels.link(of_events)
 
 
 def ensure_partition(day: date) -> None:

@@ -1,9 +1,10 @@
 """A version in memory, ready to answer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
+from inference import events
 from inference.ml.scorer import Scorer
 from models_app import bundles
 from models_app.errors import BundleRefused
@@ -14,7 +15,10 @@ from models_app.models import ModelVersion
 
 @dataclass(frozen=True)
 class Loaded:
-    """Everything that an answer needs of a version; nothing of it touches the database."""
+    """Everything that an answer needs of a version; nothing of it touches the database.
+
+    `reader` is there when the version pins a feature set: it takes raw events.
+    """
 
     model_id: str
     model_name: str
@@ -23,6 +27,7 @@ class Loaded:
     signature: Signature
     policy: Policy
     scorer: Scorer
+    reader: events.Reader | None = None
 
 
 def load(version: ModelVersion) -> Loaded:
@@ -45,4 +50,20 @@ def load(version: ModelVersion) -> Loaded:
         signature=signature,
         policy=policy,
         scorer=scorer,
+        reader=_reader(version, signature),
     )
+
+
+def renewed(loaded: Loaded, version: ModelVersion) -> Loaded:
+    """`loaded`, the same version, by the rules that its stream has now."""
+    pinned = version.feature_set
+    if loaded.reader is None or pinned is None:
+        return loaded
+    if loaded.reader.rules_of == pinned.stream.updated_at:
+        return loaded
+    return replace(loaded, reader=_reader(version, loaded.signature))
+
+
+def _reader(version: ModelVersion, signature: Signature) -> events.Reader | None:
+    pinned = version.feature_set
+    return None if pinned is None else events.Reader.of(pinned, signature)

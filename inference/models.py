@@ -63,6 +63,9 @@ class Prediction(models.Model):
     )  # fmt: skip
     arm = models.CharField(max_length=50)
     features = models.JSONField()
+    context = models.JSONField(
+        null=True, blank=True, help_text="of a raw event: it, and where its features are from"
+    )
     score = models.FloatField()
     threshold = models.FloatField()
     decision = models.CharField(max_length=10, choices=Decision)

@@ -20,7 +20,10 @@ class Route:
 
 
 class Router(Protocol):
-    """`settings.INFERENCE_ROUTER` names a class of this shape. It must not do I/O."""
+    """`settings.INFERENCE_ROUTER` names a class of this shape. It must not do I/O.
+
+    `features` is the first row as the caller sent it: features, or a raw event.
+    """
 
     def route(self, champion: Loaded, features: Mapping[str, Any]) -> Route: ...
 

@@ -12,6 +12,7 @@ from aegisml.base.auth import roles
 from aegisml.base.auth.roles import Identity
 from aegisml.base.errors import FieldError, Invalid, NotReady
 from inference import journal, telemetry
+from inference.events import Completed
 from inference.fleet import fleet
 from inference.loaded import Loaded
 from inference.routing import router
@@ -19,6 +20,25 @@ from models_app.ml.signature import PayloadError
 
 MAX_NAMED = 50
 MAX_LATENCY_US = 2**31 - 1  # what the column holds
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What rows are, and where they stand in a request's body."""
+
+    field: str
+    is_list: bool
+    are_events: bool = False
+
+    def place(self, index: int) -> str:
+        """A row's name."""
+        return f"{self.field}.{index}" if self.is_list else self.field
+
+
+FEATURES = Shape("features", is_list=False)
+INSTANCES = Shape("instances", is_list=True)
+EVENT = Shape("event", is_list=False, are_events=True)
+EVENTS = Shape("events", is_list=True, are_events=True)
 
 
 @dataclass(frozen=True)
@@ -53,24 +73,22 @@ def predict(
     identity: Identity,
     request_id: str,
     started: float,
+    shape: Shape = FEATURES,
 ) -> Answer:
     """Score rows, record them, answer. `started` is `time.perf_counter()` at arrival.
 
-    Raises `Invalid` naming each wrong feature, `NotFound`, `NotDeployed`, or
-    `JournalFull`; nothing is recorded then, and nothing answered.
+    The rows are features, or raw events that the version's feature set
+    completes. Raises `Invalid` naming each wrong feature or field, `NotFound`,
+    `NotDeployed`, `JournalFull`, or `NotReady` when the online store can't
+    answer; nothing is recorded then, and nothing answered.
     """
     route = router().route(fleet.get(model_key), rows[0])
     loaded = route.loaded
-    try:
-        matrix = loaded.signature.encode_rows(rows)
-    except PayloadError as error:
-        raise _invalid(error, batch=len(rows) > 1) from None
-    scores = loaded.scorer.score(matrix).tolist()
-    if not all(map(math.isfinite, scores)):
-        raise NotReady(f"Version {loaded.version} gave a score that is not a number.")
-    scored = [
-        Scored(str(ids.time_ordered()), score, loaded.policy.decide(score)) for score in scores
-    ]
+    contexts: Sequence[Mapping[str, Any]] = ()
+    if shape.are_events:
+        completed = _completed(loaded, rows, shape)
+        rows, contexts = completed.rows, completed.contexts
+    scored = _scored(loaded, rows, shape)
     elapsed = time.perf_counter() - started
     common = {
         "at": datetime.now(tz=UTC).isoformat(),
@@ -82,11 +100,14 @@ def predict(
         "caller": identity.username,
         "request_id": request_id,
     }
-    journal.writer().append(
+    records = [
         {"id": row.prediction_id, "score": row.score, "decision": row.decision, "features": values}
         | common
         for row, values in zip(scored, rows, strict=True)
-    )
+    ]
+    for record, context in zip(records, contexts, strict=False):  # none for given features
+        record["context"] = context
+    journal.writer().append(records)
     _count(loaded, scored, elapsed)
     return Answer(
         model=loaded.model_name,
@@ -97,12 +118,40 @@ def predict(
     )
 
 
-def _invalid(error: PayloadError, *, batch: bool) -> Invalid:
-    prefix = "instances." if batch else "features."
-    found = [FieldError(prefix + name, text) for name, text in error.problems[:MAX_NAMED]]
+def _completed(loaded: Loaded, rows: Sequence[Mapping[str, Any]], shape: Shape) -> Completed:
+    if loaded.reader is None:
+        instead = INSTANCES if shape.is_list else FEATURES
+        raise Invalid.field(
+            shape.field,
+            f"version {loaded.version} of {loaded.model_name} has no feature set to complete"
+            f" events with; send {instead.field!r}, with a value for each of its features",
+        )
+    return loaded.reader.complete(rows, places=[shape.place(i) for i in range(len(rows))])
+
+
+def _scored(loaded: Loaded, rows: Sequence[Mapping[str, Any]], shape: Shape) -> list[Scored]:
+    try:
+        matrix = loaded.signature.encode_rows(rows)
+    except PayloadError as error:
+        raise _invalid(error, shape, many=len(rows) > 1) from None
+    scores = loaded.scorer.score(matrix).tolist()
+    if not all(map(math.isfinite, scores)):
+        raise NotReady(f"Version {loaded.version} gave a score that is not a number.")
+    return [Scored(str(ids.time_ordered()), score, loaded.policy.decide(score)) for score in scores]
+
+
+def _invalid(error: PayloadError, shape: Shape, *, many: bool) -> Invalid:
+    found = [FieldError(_place(name, shape, many), t) for name, t in error.problems[:MAX_NAMED]]
     more = len(error.problems) - len(found)
     detail = "; ".join(f"{e.field}: {e.message}" for e in found[:5])
     return Invalid(detail + (f"; and {more} more" if more else ""), errors=found)
+
+
+def _place(name: str, shape: Shape, many: bool) -> str:
+    """What the caller knows a feature as: "instances.3.amount", "event.features.amount_7d"."""
+    index, feature = name.split(".", 1) if many else ("0", name)
+    inside = "features." if shape.are_events else ""
+    return f"{shape.place(int(index))}.{inside}{feature}"
 
 
 def _count(loaded: Loaded, scored: Sequence[Scored], elapsed: float) -> None:

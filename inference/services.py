@@ -65,8 +65,8 @@ def undeploy(*, model: RegisteredModel, actor: User, reason: str = "") -> Deploy
 
 def _version(model: RegisteredModel, number: int | None) -> ModelVersion:
     if number is not None:
-        return model.versions.select_related("model").numbered(number)
-    newest = model.versions.select_related("model").newest()
+        return model.versions.select_related("model", "feature_set__stream").numbered(number)
+    newest = model.versions.select_related("model", "feature_set__stream").newest()
     if newest is None:
         raise Conflict(f"Model {model.name} has no version yet; train it first.")
     return newest

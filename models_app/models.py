@@ -9,6 +9,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
 
+from features.models import FeatureSet
 from models_app.choices import Algorithm, AliasName, Tier
 from models_app.querysets import ModelVersionQuerySet, RegisteredModelQuerySet
 
@@ -60,6 +61,10 @@ class ModelVersion(models.Model):
     metrics = models.JSONField()
     signature = models.JSONField()
     lineage = models.JSONField()
+    # what it was trained on and is served from; none: its callers bring the features
+    feature_set = models.ForeignKey(
+        FeatureSet, null=True, blank=True, on_delete=models.PROTECT, related_name="model_versions"
+    )
     bundle_path = models.CharField(max_length=200)
     bundle_digest = models.CharField(max_length=64)
     # text, not a key: training stands above the registry

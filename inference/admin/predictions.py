@@ -1,6 +1,7 @@
 """The admin of the prediction log, which may hold very many rows."""
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -11,7 +12,7 @@ from django.utils import timezone
 from unfold.decorators import display
 
 from aegisml.base import ids
-from aegisml.base.admin.common import InfinitePaginator, ReadOnlyAdmin, link
+from aegisml.base.admin.common import InfinitePaginator, ReadOnlyAdmin, duration, link
 from inference.choices import Decision
 from inference.models import Prediction
 from models_app import bundles
@@ -114,8 +115,53 @@ class PredictionAdmin(ReadOnlyAdmin):
             "decision_color": DECISION_COLORS[Decision(prediction.decision)],
             "latency": f"{prediction.latency_us / 1000:.2f} ms",
             "block_from": _block_threshold(prediction.version),
+            "features": _features(prediction),
+            "approximate": _approximate(prediction),
         }
         return super().render_change_form(request, context, *args, **kwargs)
+
+
+@dataclass(frozen=True)
+class _Feature:
+    """A row of the features' table; without a version the value was given, not looked up."""
+
+    name: str
+    value: Any
+    version: str = ""
+    status: str = ""
+    as_of: datetime | None = None
+    age: str = ""
+
+
+def _features(prediction: Prediction) -> list[_Feature]:
+    context = prediction.context
+    if context is None:
+        return [_Feature(name, value) for name, value in prediction.features.items()]
+    found = []
+    for name, value in prediction.features.items():
+        origin = context["features"].get(name)
+        if origin is None:  # a field of the event itself
+            found.append(_Feature(name, value))
+            continue
+        state = context["views"][origin["version"]]
+        as_of, age = state["as_of"], state["age_seconds"]
+        found.append(
+            _Feature(
+                name=name,
+                value=value,
+                version=origin["version"],
+                status=origin["status"],
+                as_of=datetime.fromisoformat(as_of) if as_of else None,
+                age="" if age is None else duration(age),
+            )
+        )
+    return found
+
+
+def _approximate(prediction: Prediction) -> list[tuple[str, dict[str, Any]]]:
+    """Views that were answered from sums of an entity's events."""
+    views = (prediction.context or {"views": {}})["views"].items()
+    return [(version, state["approximate"]) for version, state in views if "approximate" in state]
 
 
 def _block_threshold(version: ModelVersion) -> float | None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 
 from aegisml.base.api.serializers import StrictSerializer
@@ -32,9 +33,22 @@ class DeploymentSerializer(serializers.ModelSerializer[Deployment]):
         )  # fmt: skip
 
 
-class PredictSerializer(serializers.Serializer[Any]):
+class FromFeaturesSerializer(serializers.Serializer[Any]):
+    """The values that the model takes, whoever computed them."""
+
     features = serializers.DictField(
         help_text="every feature of the model's signature; null: missing"
+    )
+
+
+class FromEventSerializer(serializers.Serializer[Any]):
+    """A raw event, for a version that pins a feature set: its features are read from the online
+    store for the event's own time."""
+
+    event = serializers.DictField(
+        help_text="the fields of the feature set's stream, with the keys of its entities; the"
+        " label may be left out. Scoring does not add the event to the stream: send it to"
+        " POST /api/v1/events/{stream} too, before or after"
     )
 
 
@@ -48,8 +62,26 @@ class PredictedSerializer(serializers.Serializer[Any]):
     latency_ms = serializers.FloatField()
 
 
-class BatchSerializer(serializers.Serializer[Any]):
+class BatchFromFeaturesSerializer(serializers.Serializer[Any]):
     instances = serializers.ListField(child=serializers.DictField(), help_text="1 to 10,000 rows")
+
+
+class BatchFromEventsSerializer(serializers.Serializer[Any]):
+    """Raw events, for a version that pins a feature set; they don't see each other."""
+
+    events = serializers.ListField(child=serializers.DictField(), help_text="1 to 10,000 events")
+
+
+PREDICT = PolymorphicProxySerializer(
+    component_name="Predict",
+    serializers=[FromFeaturesSerializer, FromEventSerializer],
+    resource_type_field_name=None,
+)
+BATCH = PolymorphicProxySerializer(
+    component_name="Batch",
+    serializers=[BatchFromFeaturesSerializer, BatchFromEventsSerializer],
+    resource_type_field_name=None,
+)
 
 
 class ScoredSerializer(serializers.Serializer[Any]):
@@ -67,6 +99,36 @@ class BatchPredictedSerializer(serializers.Serializer[Any]):
     predictions = ScoredSerializer(many=True)
 
 
+class FeatureOriginSerializer(serializers.Serializer[Any]):
+    version = serializers.CharField(help_text='"view@v2"')
+    status = serializers.ChoiceField(choices=["PRESENT", "NULL", "NOT_FOUND", "EXPIRED"])
+
+
+class ViewOriginSerializer(serializers.Serializer[Any]):
+    as_of = serializers.DateTimeField(
+        allow_null=True, help_text="of the newest event that was used, the scored one included"
+    )
+    age_seconds = serializers.FloatField(allow_null=True, help_text="before the scored event")
+    approximate = serializers.DictField(
+        required=False, help_text="there when an entity with too many events was answered from sums"
+    )
+
+
+class ContextSerializer(serializers.Serializer[Any]):
+    """The raw event that was scored, and where its features were from."""
+
+    feature_set = serializers.CharField(help_text='"name@v1"')
+    stream = serializers.CharField()
+    event_id = serializers.CharField()
+    event_time = serializers.DateTimeField()
+    event = serializers.DictField(
+        help_text="its fields as they were used, without the label; times are microseconds since"
+        " 1970 UTC"
+    )
+    features = serializers.DictField(child=FeatureOriginSerializer(), help_text="by feature")
+    views = serializers.DictField(child=ViewOriginSerializer(), help_text='by "view@v2"')
+
+
 class PredictionSerializer(serializers.ModelSerializer[Prediction]):
     prediction_id = serializers.UUIDField(source="id")
     model = serializers.CharField(source="model.name")
@@ -79,6 +141,12 @@ class PredictionSerializer(serializers.ModelSerializer[Prediction]):
             "prediction_id", "model", "version", "arm", "features", "score", "threshold",
             "decision", "latency_ms", "caller", "request_id", "created_at",
         )  # fmt: skip
+
+    def get_fields(self) -> dict[str, Any]:
+        # not a class attribute: `context` is a property of every serializer
+        text = "null when the caller gave the features' values"
+        context = ContextSerializer(allow_null=True, help_text=text)
+        return {**super().get_fields(), "context": context}
 
     def get_latency_ms(self, prediction: Prediction) -> float:
         return prediction.latency_us / 1000

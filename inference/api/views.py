@@ -17,13 +17,13 @@ from aegisml.base.auth.rest import caller
 from aegisml.base.errors import NotFound
 from inference import edge, reading, services
 from inference.api.serializers import (
+    BATCH,
+    PREDICT,
     BatchPredictedSerializer,
-    BatchSerializer,
     DeploymentSerializer,
     DeploySerializer,
     PredictedSerializer,
     PredictionSerializer,
-    PredictSerializer,
     UndeploySerializer,
 )
 from inference.models import Deployment
@@ -110,24 +110,33 @@ class HotView(APIView):
 class PredictView(HotView):
     @extend_schema(
         operation_id="models_predict",
-        request={"application/json": PredictSerializer},
+        request={"application/json": PREDICT},
         responses=PredictedSerializer,
         auth=[{"bearer": []}],  # type: ignore[list-item]  # the stubs know names only
     )
     def post(self, request: Request, model_id: str) -> HttpResponse:
-        """Score one transaction. The answer is recorded before it leaves."""
+        """Score one transaction: from the values of all features, or, when the deployed version
+        pins a feature set, from the raw event. The answer is recorded before it leaves; the event
+        is not.
+
+        503 while the online store can't answer: a score never stands on features that are
+        silently empty.
+        """
         return self._respond(request)
 
 
 class BatchPredictView(HotView):
     @extend_schema(
         operation_id="models_batch_predict",
-        request={"application/json": BatchSerializer},
+        request={"application/json": BATCH},
         responses=BatchPredictedSerializer,
         auth=[{"bearer": []}],  # type: ignore[list-item]  # the stubs know names only
     )
     def post(self, request: Request, model_id: str) -> HttpResponse:
-        """Score many transactions by one version: all are answered and recorded, or none."""
+        """Score many transactions by one version: all are answered and recorded, or none.
+
+        As with a single one, they are given by their features or as raw events.
+        """
         return self._respond(request)
 
 
@@ -136,7 +145,10 @@ class PredictionView(APIView):
 
     @extend_schema(operation_id="predictions_retrieve", responses=PredictionSerializer)
     def get(self, request: Request, prediction_id: str) -> Response:
-        """One prediction as it was answered, also in the moments before it is in the table."""
+        """One prediction as it was answered, also in the moments before it is in the table.
+
+        For a raw event, `context` tells the version, status and age of what each feature stood on.
+        """
         identifier = ids.parse_uuid(prediction_id)
         found = reading.find(identifier, journal_root=settings.JOURNAL_ROOT) if identifier else None
         if found is None:

@@ -48,7 +48,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
         rows = super().get_queryset(request)
-        return rows.select_related("model", "created_by").prefetch_related("aliases")
+        return rows.select_related("model", "created_by", "feature_set").prefetch_related("aliases")
 
     @display(description="Version", ordering="number")
     def shown_version(self, version: ModelVersion) -> str:

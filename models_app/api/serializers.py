@@ -50,6 +50,10 @@ class ModelSerializer(serializers.ModelSerializer[RegisteredModel]):
 
 class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
     version = serializers.IntegerField(source="number", read_only=True)
+    feature_set = serializers.SerializerMethodField(
+        help_text='"name@v1": what it is served from the online store with; null: callers bring'
+        " all features"
+    )
     aliases = serializers.SerializerMethodField()
     created_by = serializers.CharField(source="created_by.username", read_only=True)
 
@@ -57,8 +61,11 @@ class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
         model = ModelVersion
         fields = (
             "id", "version", "algorithm", "parameters", "metrics", "signature", "lineage",
-            "bundle_digest", "training_job", "aliases", "created_by", "created_at",
+            "feature_set", "bundle_digest", "training_job", "aliases", "created_by", "created_at",
         )  # fmt: skip
+
+    def get_feature_set(self, version: ModelVersion) -> str | None:
+        return None if version.feature_set is None else str(version.feature_set)
 
     def get_aliases(self, version: ModelVersion) -> list[str]:
         return [alias.name for alias in version.aliases.all()]

@@ -91,7 +91,9 @@ class VersionsView(generics.ListAPIView):
 
     def get_queryset(self) -> Any:
         model = RegisteredModel.objects.lookup(self.kwargs["model_id"])
-        return model.versions.select_related("created_by").prefetch_related("aliases")
+        return model.versions.select_related("created_by", "feature_set").prefetch_related(
+            "aliases"
+        )
 
 
 @extend_schema_view(get=extend_schema(operation_id="versions_retrieve"))

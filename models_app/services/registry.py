@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from aegisml.base import audit, ids
 from aegisml.base.errors import Conflict, FieldError, Invalid
+from features.models import FeatureSet
 from models_app.choices import Algorithm, AliasName
 from models_app.errors import VersionInUse
 from models_app.ml import algorithms
@@ -33,6 +34,7 @@ class NewVersion:
     bundle_path: str
     bundle_digest: str
     training_job: str
+    feature_set: FeatureSet | None = None
 
 
 def checked_parameters(*, algorithm: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
