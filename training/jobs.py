@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,12 +16,11 @@ from django.db.models import F, TextField, Value
 from django.db.models.functions import Concat, Right
 from django.utils import timezone
 
-from aegisml.base import paths
 from aegisml.base.errors import AegisError
 from models_app import bundles
 from models_app.ml import algorithms
 from models_app.services import registry
-from training import options
+from training import datasets, options
 from training.choices import JobStatus
 from training.ml import columns, pipeline, split
 from training.ml.errors import Cancelled, TrainingError
@@ -34,7 +33,8 @@ WRITE_EVERY = 0.5  # seconds between two progress writes of the fit
 
 def train(job_id: str) -> None:
     """Run one queued job to its end; a job that somebody else has is left alone."""
-    job = TrainingJob.objects.select_related("model", "requested_by").get(pk=job_id)
+    rows = TrainingJob.objects.select_related("model", "requested_by", "feature_set__stream")
+    job = rows.get(pk=job_id)
     if not job.claim(worker=f"{socket.gethostname()}:{os.getpid()}"):
         return
     log.info("training started", job=job_id, model=job.model.name, attempt=job.attempts)
@@ -46,7 +46,7 @@ def train(job_id: str) -> None:
     except TrainingError as error:
         job.finish(JobStatus.FAILED, error=str(error), error_field=error.field)
     except AegisError as error:
-        job.finish(JobStatus.FAILED, error=error.detail, error_field="dataset_path")
+        job.finish(JobStatus.FAILED, error=error.detail, error_field=job.source_field)
     except SoftTimeLimitExceeded:
         limit = settings.TRAINING.job_timeout
         job.finish(JobStatus.FAILED, error=f"Stopped after the time limit of {limit} seconds.")
@@ -76,11 +76,16 @@ def requeue_stalled() -> list[str]:
     return ids
 
 
+def clear_leftovers() -> int:
+    """Delete training sets that killed workers left behind; gives how many."""
+    return datasets.clear_leftovers()
+
+
 def _run(job: TrainingJob, alive: "_Alive") -> None:
     report = _RowReporter(job, alive)
-    request = _request(job)
-    with paths.open_below(settings.DATA_ROOT, job.dataset_path, field="dataset_path") as file:
-        trained = pipeline.run(request, file, report)
+    with datasets.opened(job, report) as data:
+        request = _request(job, data)
+        trained = pipeline.run(request, data.file, report)
     report.step("write bundle", 97)
     lineage = {
         **trained.lineage, "job": str(job.pk), "code_version": settings.CODE_VERSION
@@ -125,6 +130,7 @@ def _register(
             bundle_path=written.path,
             bundle_digest=written.digest,
             training_job=str(job.pk),
+            feature_set=job.feature_set,
         ),
     )
     done = job.finish(
@@ -134,7 +140,7 @@ def _register(
         raise Cancelled
 
 
-def _request(job: TrainingJob) -> pipeline.Request:
+def _request(job: TrainingJob, data: datasets.Dataset) -> pipeline.Request:
     own, hyperparameters = options.checked(job.parameters)
     chosen = {**options.DEFAULTS, **own}
     algorithm = job.model.algorithm
@@ -144,22 +150,44 @@ def _request(job: TrainingJob) -> pipeline.Request:
     }  # fmt: skip
     return pipeline.Request(
         model=job.model.name,
-        dataset_name=job.dataset_path,
+        dataset_name=data.name,
+        origin=data.origin,
         hyperparameters=algorithms.checked(algorithm, merged),
-        choices=columns.Choices(
+        choices=_choices(job, chosen),
+        split=_split(job, chosen),
+        max_bytes=settings.TRAINING.max_dataset_bytes,
+        threads=max(1, (os.cpu_count() or 1) // settings.TRAINING.max_workers),
+    )
+
+
+def _choices(job: TrainingJob, chosen: Mapping[str, Any]) -> columns.Choices:
+    if job.feature_set is None:
+        return columns.Choices(
             label=chosen["label_column"],
             time=chosen["time_column"],
             exclude=chosen["exclude_columns"],
             keep=chosen["keep_columns"],
-        ),
-        split=split.SplitRequest(
-            validation=chosen["validation_split"],
-            test=chosen["test_split"],
-            label_delay_days=chosen["label_delay_days"],
-            seed=int(chosen["seed"]),
-        ),
-        max_bytes=settings.TRAINING.max_dataset_bytes,
-        threads=max(1, (os.cpu_count() or 1) // settings.TRAINING.max_workers),
+        )
+    members = job.feature_set.members.all()
+    return columns.Choices(
+        label=datasets.LABEL,
+        time=datasets.TIME,
+        exclude=chosen["exclude_columns"],
+        keep=chosen["keep_columns"],
+        declared=frozenset(name for member in members for name in member.names),
+    )
+
+
+def _split(job: TrainingJob, chosen: Mapping[str, Any]) -> split.SplitRequest:
+    delay, note = chosen["label_delay_days"], "as requested"
+    if delay is None and job.feature_set is not None:
+        delay, note = job.feature_set.stream.label_delay_days, "the stream's label delay"
+    return split.SplitRequest(
+        validation=chosen["validation_split"],
+        test=chosen["test_split"],
+        label_delay_days=delay,
+        delay_note=note,
+        seed=int(chosen["seed"]),
     )
 
 
@@ -207,9 +235,15 @@ class _RowReporter:
         self._alive = alive
         self._curve: list[tuple[int, float]] = []
         self._written = 0.0
+        # a set is built first, and the pipeline's percents are of what is left
+        self._ahead = 0 if job.feature_set_id is None else datasets.SHARE
+
+    def building(self, percent: int) -> None:
+        self._alive.raise_if_unwanted()
+        self._write(step=datasets.STEP, progress=self._ahead * percent // 100)
 
     def step(self, name: str, percent: int) -> None:
-        self._write(step=name, progress=percent)
+        self._write(step=name, progress=self._whole(percent))
 
     def log(self, line: str) -> None:
         stamp = timezone.now().strftime("%H:%M:%S")
@@ -223,7 +257,11 @@ class _RowReporter:
         now = time.monotonic()
         if done == total or now - self._written >= WRITE_EVERY:
             self._written = now
-            self._write(progress=percent, step=f"fit: tree {done} of {total}", curve=self._curve)
+            step = f"fit: tree {done} of {total}"
+            self._write(progress=self._whole(percent), step=step, curve=self._curve)
+
+    def _whole(self, percent: int) -> int:
+        return self._ahead + percent * (100 - self._ahead) // 100
 
     def _write(self, **values: Any) -> None:
         if not self._job.write(**values):

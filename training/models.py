@@ -9,15 +9,23 @@ from django.db import models
 from django.db.models import F
 from django.utils import timezone
 
+from features.models import FeatureSet
 from models_app.models import ModelVersion, RegisteredModel
 from training.choices import ACTIVE, FINISHED, OPEN, JobStatus
 from training.querysets import TrainingJobQuerySet
 
 LOG_LIMIT = 20_000
+_ON_FILE = models.Q(feature_set__isnull=True, since__isnull=True, until__isnull=True) & ~models.Q(
+    dataset_path=""
+)
+_ON_STREAM = models.Q(
+    feature_set__isnull=False, since__isnull=False, until__gt=F("since"), dataset_path=""
+)
 
 
 class TrainingJob(models.Model):
-    """One request to train a model.
+    """One request to train a model: on a file, or on the events of a feature set's stream from
+    `since` up to, not including, `until`.
 
     A worker owns the job while its lease lasts: it claims the row by a
     conditional UPDATE that raises `fence`, and every later write names that
@@ -29,7 +37,16 @@ class TrainingJob(models.Model):
         RegisteredModel, on_delete=models.PROTECT, related_name="training_jobs"
     )
     status = models.CharField(max_length=12, choices=JobStatus, default=JobStatus.QUEUED)
-    dataset_path = models.CharField(max_length=1000)
+    dataset_path = models.CharField("dataset", max_length=1000, blank=True)
+    feature_set = models.ForeignKey(
+        FeatureSet, null=True, blank=True, on_delete=models.PROTECT, related_name="training_jobs"
+    )
+    since = models.DateTimeField(
+        "from", null=True, blank=True, help_text="UTC; of the first events"
+    )
+    until = models.DateTimeField(
+        "to", null=True, blank=True, help_text="UTC; later than the last events"
+    )
     parameters = models.JSONField(default=dict, blank=True)
     reason = models.CharField(max_length=50, default="requested")
     requested_by = models.ForeignKey(
@@ -71,10 +88,23 @@ class TrainingJob(models.Model):
             models.CheckConstraint(
                 condition=models.Q(status__in=JobStatus.values), name="job_status_is_known"
             ),
+            models.CheckConstraint(condition=_ON_FILE | _ON_STREAM, name="job_has_one_source"),
         ]
 
     def __str__(self) -> str:
         return f"{self.model.name} {self.created_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def source(self) -> str:
+        """What it trains on, in words."""
+        if self.feature_set is None:
+            return self.dataset_path
+        return f"{self.feature_set} from {self.since:%Y-%m-%d %H:%M} to {self.until:%Y-%m-%d %H:%M}"
+
+    @property
+    def source_field(self) -> str:
+        """The field of the request that names what it trains on."""
+        return "dataset_path" if self.feature_set_id is None else "feature_set"
 
     @property
     def is_finished(self) -> bool:

@@ -23,3 +23,10 @@ def requeue_stalled() -> None:
 
     for job_id in jobs.requeue_stalled():
         train.delay(job_id)  # a second delivery finds the row claimed and leaves it
+
+
+@shared_task(expires=3600)
+def clear_leftovers() -> None:
+    from training import jobs  # noqa: PLC0415
+
+    jobs.clear_leftovers()

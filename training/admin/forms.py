@@ -17,12 +17,15 @@ from unfold.widgets import (
 )
 
 from aegisml.base.admin.common import ServiceForm, json_object
+from aegisml.base.errors import AegisError, FieldError
 from models_app.models import RegisteredModel
+from training import services
 from training.ml.reading import SUFFIXES
 from training.models import TrainingJob
 from training.options import DEFAULTS
 
 MAX_FILES = 1000
+OURS = {"from": "since", "to": "until"}  # our fields, by the service's words for them
 # the form's fields that are the pipeline's own parameters
 OPTIONS = (
     "label_column", "time_column", "label_delay_days", "exclude_columns", "validation_split",
@@ -61,9 +64,15 @@ def _files(root: Path) -> Iterator[tuple[str, int]]:
             yield str(path.relative_to(root)), path.stat().st_size
 
 
+def _in_our_words(refusal: AegisError) -> AegisError:
+    """The refusal with the names that the form's fields have."""
+    found = [FieldError(OURS.get(e.field, e.field), e.message) for e in refusal.errors]
+    return AegisError(refusal.detail, errors=found)
+
+
 class TrainForm(ServiceForm):
     dataset_path = forms.ChoiceField(
-        label="Dataset", choices=dataset_choices, widget=UnfoldAdminSelectWidget
+        label="Dataset", choices=dataset_choices, required=False, widget=UnfoldAdminSelectWidget
     )
     label_column = forms.CharField(
         required=False, widget=UnfoldAdminTextInputWidget, help_text="found by its name when empty"
@@ -93,13 +102,22 @@ class TrainForm(ServiceForm):
 
     class Meta:
         model = TrainingJob
-        fields = ("model", "dataset_path", "parameters", "reason")
+        fields = (
+            "model", "dataset_path", "feature_set", "since", "until", "parameters", "reason"
+        )  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if self.refusal is not None:
+            self.refusal = _in_our_words(self.refusal)
         if "model" in self.fields:
             active = RegisteredModel.objects.active().order_by("name")
             self.fields["model"].queryset = active  # type: ignore[attr-defined]
+
+    def _get_validation_exclusions(self) -> set[str]:
+        # without the table's constraint on it: the service names the field that is wrong
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return excluded | {"feature_set"}
 
     def clean_parameters(self) -> dict[str, Any]:
         return json_object(self.cleaned_data["parameters"])
@@ -107,6 +125,10 @@ class TrainForm(ServiceForm):
     def clean_exclude_columns(self) -> list[str]:
         names = self.cleaned_data["exclude_columns"].split(",")
         return [name.strip() for name in names if name.strip()]
+
+    def source(self) -> services.Source:
+        names = ("dataset_path", "feature_set", "since", "until")
+        return services.Source(**{name: self.cleaned_data[name] for name in names})
 
     def run_parameters(self) -> dict[str, Any]:
         """What the service takes as `parameters`; fields left empty are left out."""

@@ -34,23 +34,38 @@ STATUS_COLORS = {
     JobStatus.QUEUED: "default", JobStatus.RUNNING: "info", JobStatus.CANCELLING: "warning",
     JobStatus.CANCELLED: "warning", JobStatus.SUCCEEDED: "success", JobStatus.FAILED: "danger",
 }  # fmt: skip
-RELATED = ("model", "version__model", "requested_by")
+RELATED = ("model", "version__model", "requested_by", "feature_set__stream")
 
 
 @admin.register(TrainingJob)
 class TrainingJobAdmin(ServiceAdmin):
     form = TrainForm
     list_display = (
-        "created_at", "model_link", "status_label", "progress_bar", "dataset_path", "version_link",
+        "created_at", "model_link", "status_label", "progress_bar", "source_link", "version_link",
         "took", "requested_by",
     )  # fmt: skip
     list_filter = ("status", "model")
     list_select_related = RELATED
-    search_fields = ("model__name", "dataset_path")
-    search_help_text = "model or dataset"
+    search_fields = ("model__name", "dataset_path", "feature_set__name")
+    search_help_text = "model, dataset or feature set"
     fields = ("model",)
     add_fieldsets = (
-        (None, {"fields": (("model", "dataset_path"), ("label_column", "time_column"), "reason")}),
+        (None, {"fields": (("model", "reason"),)}),
+        (
+            "A file",
+            {
+                "fields": ("dataset_path", ("label_column", "time_column")),
+                "description": "Rows of a file below the data root, features and all.",
+            },
+        ),
+        (
+            "Or a feature set",
+            {
+                "fields": ("feature_set", ("since", "until")),
+                "description": "The events of its stream, with the features as they were known"
+                " when each event came.",
+            },
+        ),
         ("Split", {"fields": (("validation_split", "test_split"), ("label_delay_days", "seed"))}),
         ("More", {"fields": ("exclude_columns", "parameters"), "classes": ["collapse"]}),
     )
@@ -80,6 +95,12 @@ class TrainingJobAdmin(ServiceAdmin):
     def status_label(self, job: TrainingJob) -> tuple[str, str]:
         return job.status, job.get_status_display()
 
+    @display(description="Trains on", ordering="dataset_path")
+    def source_link(self, job: TrainingJob) -> str:
+        if job.feature_set is None:
+            return job.dataset_path
+        return link("features_featureset_change", job.source, job.feature_set_id)
+
     @display(description="Progress", ordering="progress")
     def progress_bar(self, job: TrainingJob) -> str:
         return render_to_string("aegisml/progress.html", {"percent": job.progress})
@@ -100,7 +121,7 @@ class TrainingJobAdmin(ServiceAdmin):
         job = services.request_run(
             model=form.cleaned_data["model"],
             actor=caller(request),
-            dataset_path=form.cleaned_data["dataset_path"],
+            source=form.source(),
             parameters=form.run_parameters(),
             reason=form.cleaned_data["reason"],
         )
@@ -179,7 +200,7 @@ class TrainingJobAdmin(ServiceAdmin):
         permissions=["steer", "request"],
         dialog={
             "title": "Run this training again",
-            "description": "A new job takes the same file and parameters.",
+            "description": "A new job takes the same file or feature set, and the same parameters.",
             "form_class": BaseDialogForm,
             "form_submit_text": "Run again",
         },

@@ -11,11 +11,15 @@ from rest_framework.views import APIView
 
 from aegisml.base.auth import roles
 from aegisml.base.auth.rest import caller
+from aegisml.base.errors import Invalid, NotFound
+from features.models import FeatureSet
 from models_app.models import RegisteredModel
 from training import services
 from training.api.serializers import JobSerializer, TrainSerializer
 from training.choices import JobStatus
 from training.models import TrainingJob
+
+RELATED = ("model", "version", "requested_by", "feature_set__stream")
 
 
 class JobFilter(django_filters.FilterSet):
@@ -33,11 +37,20 @@ class TrainView(APIView):
         operation_id="models_train", request=TrainSerializer, responses={202: JobSerializer}
     )
     def post(self, request: Request, model_id: str) -> Response:
-        """Queue a training; answers at once with the job, whose address is in `Location`."""
+        """Queue a training on a file, or on a feature set's stream from one time to another.
+
+        Answers at once with the job, whose address is in `Location`.
+        """
         model = RegisteredModel.objects.lookup(model_id)
         form = TrainSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        job = services.request_run(model=model, actor=caller(request), **form.validated_data)
+        given = dict(form.validated_data)
+        job = services.request_run(
+            model=model,
+            actor=caller(request),
+            parameters=given.pop("parameters", None),
+            source=_source(given),
+        )
         return _accepted(request, job)
 
 
@@ -51,7 +64,7 @@ class JobsView(generics.ListAPIView):
 
     def get_queryset(self) -> Any:
         model = RegisteredModel.objects.lookup(self.kwargs["model_id"])
-        return model.training_jobs.select_related("model", "version", "requested_by")
+        return model.training_jobs.select_related(*RELATED)
 
 
 class JobView(APIView):
@@ -78,14 +91,24 @@ class RetryView(APIView):
 
     @extend_schema(operation_id="training_job_retry", request=None, responses={202: JobSerializer})
     def post(self, request: Request, model_id: str, job_id: str) -> Response:
-        """Queue a new job with the same file and parameters."""
+        """Queue a new job with the same source and parameters."""
         job = services.retry(job=_job(model_id, job_id), actor=caller(request))
         return _accepted(request, job)
 
 
+def _source(given: dict[str, Any]) -> services.Source:
+    """What a request names; raises `Invalid` for a set that isn't there."""
+    text = given.pop("feature_set", None)
+    try:
+        feature_set = FeatureSet.objects.pinned(text) if text else None
+    except NotFound as error:  # the address was right
+        raise Invalid.field("feature_set", error.detail) from None
+    return services.Source(feature_set=feature_set, **given)
+
+
 def _job(model_id: str, job_id: str) -> TrainingJob:
     model = RegisteredModel.objects.lookup(model_id)
-    return model.training_jobs.select_related("model", "version", "requested_by").lookup(job_id)
+    return model.training_jobs.select_related(*RELATED).lookup(job_id)
 
 
 def _accepted(request: Request, job: TrainingJob) -> Response:

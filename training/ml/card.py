@@ -22,7 +22,7 @@ def write(
     lines = [
         f"# {model}",
         "",
-        f"Trained on `{data['path']}` ({data['rows']:,} rows, {data['frauds']:,} fraud,"
+        f"Trained on {_origin(data)} ({data['rows']:,} rows, {data['frauds']:,} fraud,"
         f" SHA-256 `{data['sha256'][:16]}`).",
         f"Split: {parts['method']}, gap {parts['gap_days']:g} days; train {parts['train']:,},"
         f" validation {parts['validation']:,}, test {parts['test']:,} rows.",
@@ -45,3 +45,12 @@ def write(
             "Not used: " + ", ".join(f"`{k}` ({v})" for k, v in data["dropped"].items()) + ".",
         ]
     return "\n".join(lines) + "\n"
+
+
+def _origin(data: Mapping[str, Any]) -> str:
+    if "path" in data:
+        return f"`{data['path']}`"
+    return (
+        f"feature set `{data['feature_set']}` of stream `{data['stream']}`,"
+        f" events from {data['from']} to {data['to']}, as known when they came"
+    )

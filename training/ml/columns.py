@@ -1,7 +1,7 @@
 """What each column of a raw table is: the label, the time, a feature, or nothing to train on."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -34,12 +34,17 @@ _NUMBER_SHARE = 0.9
 
 @dataclass(frozen=True)
 class Choices:
-    """What the request says of the columns; None means: find it."""
+    """What the request says of the columns; None means: find it.
+
+    The names in `declared` are features whose kinds are known: they are never taken for
+    identifiers or for numbers with a mistake in them.
+    """
 
     label: str | None = None
     time: str | None = None
     exclude: Sequence[str] = ()
     keep: Sequence[str] = ()
+    declared: Collection[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -88,12 +93,12 @@ def assign(table: pa.Table, choices: Choices) -> Columns:
         if name in (label_name, time_name):
             continue
         column = labelled[name]
-        why = "excluded by request" if name in choices.exclude else None
-        why = why or (None if name in choices.keep else _why_useless(name, column))
+        why = _why_left_out(name, column, choices)
         if why:
             dropped[name] = why
         else:
-            features[name], kinds[name] = _feature(name, column)
+            is_declared = name in choices.declared
+            features[name], kinds[name] = _feature(name, column, is_declared=is_declared)
     if not features:
         raise TrainingError("dataset_path", "no column is left to train on")
     return Columns(
@@ -161,6 +166,25 @@ def _seconds(column: pa.ChunkedArray, name: str) -> npt.NDArray[np.float64]:
     raise TrainingError(name, "the time column must hold dates, times or numbers of seconds")
 
 
+def _why_left_out(name: str, column: pa.ChunkedArray, choices: Choices) -> str | None:
+    if name in choices.exclude:
+        return "excluded by request"
+    if name in choices.declared:
+        return _why_untrainable(column, wanted=name in choices.keep)
+    return None if name in choices.keep else _why_useless(name, column)
+
+
+def _why_untrainable(column: pa.ChunkedArray, *, wanted: bool) -> str | None:
+    """Why a declared feature can't be trained on, or None."""
+    if pa.types.is_nested(column.type):
+        return "a sequence, which this algorithm doesn't take"
+    if column.null_count == len(column):
+        return "has no value in any row"
+    if not wanted and not column.null_count and len(pc.unique(column)) == 1:
+        return "has one value only"
+    return None
+
+
 def _why_useless(name: str, column: pa.ChunkedArray) -> str | None:
     """Why a column says nothing that holds for tomorrow's rows, or None."""
     if _is_dated(column.type) or pa.types.is_time(column.type):
@@ -192,7 +216,9 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _feature(name: str, column: pa.ChunkedArray) -> tuple[Column, Kind]:
+def _feature(
+    name: str, column: pa.ChunkedArray, *, is_declared: bool = False
+) -> tuple[Column, Kind]:
     if column.null_count == len(column):
         raise TrainingError(name, "this column has no value at all; name it in exclude_columns")
     kind = column.type
@@ -205,7 +231,8 @@ def _feature(name: str, column: pa.ChunkedArray) -> tuple[Column, Kind]:
         return _finite(name, _numbers(column)), "numeric"
     if _is_text(kind):
         text = pc.utf8_trim_whitespace(column)
-        _refuse_dirty_numbers(name, column)
+        if not is_declared:
+            _refuse_dirty_numbers(name, column)
         return np.array([v or None for v in text.to_pylist()], dtype=object), "category"
     raise TrainingError(name, f"columns of type {kind} can't be trained on; exclude it")
 

@@ -31,11 +31,16 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """What to train: a name for the card, the columns, the split, and the algorithm's numbers."""
+    """What to train: a name for the card, the columns, the split, and the algorithm's numbers.
+
+    `dataset_name` tells the file's format; `origin` is what the lineage says about where the
+    rows come from.
+    """
 
     model: str
     dataset_name: str
     hyperparameters: Mapping[str, Any]
+    origin: Mapping[str, Any] = field(default_factory=dict)
     choices: columns.Choices = field(default_factory=columns.Choices)
     split: splitting.SplitRequest = field(default_factory=splitting.SplitRequest)
     max_bytes: int = 4 * 1024**3
@@ -177,7 +182,7 @@ def _lineage(request: Request, ready: _Ready) -> dict[str, Any]:
     data, parts = ready.data, ready.parts
     return {
         "dataset": {
-            "path": request.dataset_name,
+            **request.origin,
             "sha256": ready.digest,
             "rows": len(data.labels),
             "frauds": int(data.labels.sum()),

@@ -29,11 +29,13 @@ class Split:
 
 @dataclass(frozen=True)
 class SplitRequest:
-    """Shares of the rows, and the label delay in days (None: 7 where the file is long enough)."""
+    """Shares of the rows, and the label delay in days (None: 7 where the file is long enough);
+    `delay_note` says why it is that."""
 
     validation: float = 0.2
     test: float = 0.1
     label_delay_days: float | None = None
+    delay_note: str = "as requested"
     seed: int = 0
 
 
@@ -78,7 +80,7 @@ def _by_time(seconds: npt.NDArray[np.float64], request: SplitRequest) -> Split:
 
 def _gap_days(ordered: npt.NDArray[np.float64], request: SplitRequest) -> tuple[float, str]:
     if request.label_delay_days is not None:
-        return request.label_delay_days, "as requested"
+        return request.label_delay_days, request.delay_note
     span = (ordered[-1] - ordered[0]) / DAY
     if span < MIN_SPAN_IN_DELAYS * DEFAULT_DELAY_DAYS:
         return 0.0, f"no label delay: the file spans {span:.1f} days only"
