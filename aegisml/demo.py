@@ -1,12 +1,15 @@
 """The first-run demo: `python -m aegisml.demo`.
 
-Makes the data, registers a model, trains it through the real worker and
-deploys it. What is there already is left alone, so that it can run at every start.
+Makes the data, defines features, fills the feature store, registers a model,
+trains it through the real worker and deploys it. What is there already is left
+alone, so that it can run at every start.
 """
 
 import os
 import sys
 import time
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
 
 import django
 
@@ -15,10 +18,14 @@ django.setup()
 
 from django.conf import settings  # noqa: E402
 from django.contrib.auth.models import User  # noqa: E402
+from django.core.management import call_command  # noqa: E402
+from django.db.models import Max, Min  # noqa: E402
 
 from aegisml.base import audit  # noqa: E402
-from features import services as features  # noqa: E402
+from features.choices import OnlineState  # noqa: E402
 from features.ml.demo_world import World  # noqa: E402
+from features.models import EventKey, FeatureSet  # noqa: E402
+from features.services import demo as features  # noqa: E402
 from inference import services as serving  # noqa: E402
 from models_app.models import RegisteredModel  # noqa: E402
 from models_app.services import registry  # noqa: E402
@@ -28,6 +35,9 @@ from training.models import TrainingJob  # noqa: E402
 
 MODEL = "demo_fraud_detection"
 DATASET = "fraud_training_data.csv"
+DEFINITIONS = settings.BASE_DIR / "config" / "features.example"
+STREAM = "transactions"
+FEATURE_SET = "demo_fraud"
 PATIENCE = 300  # seconds
 
 
@@ -38,8 +48,9 @@ def main() -> int:
     if not is_needed():
         say(f"Demo model {MODEL} is there already.")
         return 0
+    feature_set = _features()
     model = RegisteredModel.objects.filter(name=MODEL).first() or _register(actor)
-    if not model.versions.exists() and not _train(model, actor):
+    if not model.versions.exists() and not _train(model, feature_set, actor):
         return 1
     deployment = serving.deploy(model=model, actor=actor, reason="first run")
     say(f"Deployed {deployment.version}.")
@@ -60,8 +71,39 @@ def say(text: str) -> None:
 def _data() -> None:
     target = settings.DATA_ROOT / DATASET
     if not target.exists():
-        rows = features.write_demo_world(target=target, world=World())
+        rows = features.write_demo_world(target=target, world=_world())
         say(f"Generated the demo world: {rows:,} payments in {target}.")
+
+
+def _world() -> World:
+    """It ends yesterday, so that today's first payment finds a past."""
+    start = date.today() - timedelta(days=World.days)  # noqa: DTZ011 - any day will do
+    return World(start=start.isoformat())
+
+
+def _features() -> FeatureSet:
+    """The demo's definitions, with the payments as history; ready online when this returns."""
+    if not FeatureSet.objects.filter(name=FEATURE_SET).exists():
+        call_command("apply_features", str(DEFINITIONS), promote=True, stdout=_Quiet())
+    feature_set = FeatureSet.objects.pinned(FEATURE_SET)
+    call_command("ingest_events", STREAM, str(settings.DATA_ROOT / DATASET), history=True)
+    _await_online(feature_set)
+    return feature_set
+
+
+def _await_online(feature_set: FeatureSet) -> None:
+    deadline = time.monotonic() + PATIENCE
+    building = feature_set.members.filter(version__online=OnlineState.BUILDING)
+    if building.exists():
+        say("Building the online features ...")
+    while building.exists() and time.monotonic() < deadline:
+        time.sleep(0.5)
+
+
+class _Quiet:
+    """Where a command's report goes that nobody needs at the first start."""
+
+    def write(self, text: str) -> None: ...
 
 
 def _owner() -> User:
@@ -78,9 +120,9 @@ def _register(actor: User) -> RegisteredModel:
     )
 
 
-def _train(model: RegisteredModel, actor: User) -> bool:
+def _train(model: RegisteredModel, feature_set: FeatureSet, actor: User) -> bool:
     job = model.training_jobs.open().first() or training.request_run(
-        model=model, actor=actor, dataset_path=DATASET, reason="demo"
+        model=model, actor=actor, source=_all_events(feature_set), reason="demo"
     )
     job = _wait(job)
     if job.status != JobStatus.SUCCEEDED:
@@ -92,6 +134,15 @@ def _train(model: RegisteredModel, actor: User) -> bool:
         f" average precision {test['average_precision']:.3f}."
     )
     return True
+
+
+def _all_events(feature_set: FeatureSet) -> training.Source:
+    logged = EventKey.objects.filter(stream=feature_set.stream)
+    ends = logged.aggregate(first=Min("event_time"), last=Max("event_time"))
+    since, last = (
+        datetime.combine(ends[end].date(), time_of_day(), tzinfo=UTC) for end in ("first", "last")
+    )
+    return training.Source(feature_set=feature_set, since=since, until=last + timedelta(days=1))
 
 
 def _wait(job: TrainingJob) -> TrainingJob:

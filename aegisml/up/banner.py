@@ -1,4 +1,4 @@
-"""What a new user reads when everything runs: where things are, and three lines to try."""
+"""What a new user reads when everything runs: where things are, and lines to try."""
 
 from aegisml.config import Server
 
@@ -22,8 +22,9 @@ TOKEN=$(curl -s {web}/api/v1/auth/token -H 'Content-Type: application/json' \
 | python3 -c 'import json, sys; print(json.load(sys.stdin)["access"])')
 ANSWER=$(curl -s {web}/api/v1/models/demo_fraud_detection/predict \
 -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
--d '{{"features": {{"amount": 150.50, "merchant_category": "grocery", \
-"time_of_day": "evening", "location": "domestic"}}}}'); echo "$ANSWER"
+-d '{{"event": {{"transaction_id": 900001, "timestamp": "'$(date -u +%Y-%m-%dT%H:%M:%SZ)'", \
+"customer_id": 7, "terminal_id": 42, "amount": 150.50, "merchant_category": "grocery", \
+"location": "domestic"}}}}'); echo "$ANSWER"
 ID=$(echo "$ANSWER" | python3 -c 'import json, sys; print(json.load(sys.stdin)["prediction_id"])')
 curl -s {web}/api/v1/predictions/$ID -H "Authorization: Bearer $TOKEN"
 
