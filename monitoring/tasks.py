@@ -2,15 +2,22 @@
 
 from celery import shared_task
 
-from monitoring import jobs
+from monitoring.jobs import chores
 
 
 @shared_task
 def record_heartbeat() -> None:
-    jobs.record_heartbeat()
+    chores.record_heartbeat()
 
 
 @shared_task
 def clear_leftovers() -> None:
-    jobs.clear_ended_sessions()
-    jobs.clear_unfinished_bundles()
+    chores.clear_ended_sessions()
+    chores.clear_unfinished_bundles()
+
+
+@shared_task
+def check_consistency() -> None:
+    from monitoring.jobs import consistency  # noqa: PLC0415 - loads DuckDB
+
+    consistency.check_last_day()

@@ -12,7 +12,8 @@ from aegisml.base.auth import roles, tokens
 from aegisml.base.models import ApiSession
 from aegisml.base.redis import short_lived
 from inference import journal
-from monitoring import components, jobs, tasks
+from monitoring import components, tasks
+from monitoring.jobs import chores
 from tests.factories import make_user
 
 PARTS = ["database", "redis", "workers", "beat", "disk", "artifact_store", "journal"]
@@ -108,7 +109,7 @@ def test_a_killed_writers_folder_is_cleared_after_a_day(own_folders: Any, settin
         folder.mkdir(parents=True)
     yesterday = time.time() - 25 * 3600
     os.utime(old, (yesterday, yesterday))
-    assert jobs.clear_unfinished_bundles() == 1
+    assert chores.clear_unfinished_bundles() == 1
     assert new.exists()
     assert not old.exists()
 
@@ -118,5 +119,5 @@ def test_sessions_that_ended_long_ago_are_cleared(db: None) -> None:
     tokens.open_session(user=make_user(roles.VIEWER), user_agent="old")
     old = ApiSession.objects.filter(user_agent="old")
     old.update(expires_at=timezone.now() - timedelta(days=31))
-    assert jobs.clear_ended_sessions() == 1
+    assert chores.clear_ended_sessions() == 1
     assert [session.user_agent for session in ApiSession.objects.all()] == ["live"]
