@@ -436,9 +436,9 @@ class RoundTrips:
         self._count = 0
         exchange = client._once
 
-        def counted(commands: Any) -> Any:
+        def counted(*arguments: Any) -> Any:
             self._count += 1
-            return exchange(commands)
+            return exchange(*arguments)
 
         client._once = counted
 

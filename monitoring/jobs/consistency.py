@@ -84,6 +84,7 @@ def _sample(rows: QuerySet[Prediction], schema: Schema, share: float) -> list[UU
 def _as_served(row: Prediction, schema: Schema) -> Served:
     context: dict[str, Any] = row.context or {}
     event = context["event"]
+    answered = microseconds(row.created_at)
     return Served(
         prediction_id=row.pk,
         event_id=context["event_id"],
@@ -94,7 +95,8 @@ def _as_served(row: Prediction, schema: Schema) -> Served:
             if event.get(field) is not None
         },
         at=microseconds(datetime.fromisoformat(context["event_time"])),
-        known=microseconds(row.created_at),
+        asked=answered - row.latency_us,
+        known=answered,
         values={name: row.features.get(name) for name in context["features"]},
         rough=[
             version

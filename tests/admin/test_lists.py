@@ -44,7 +44,11 @@ def add_feature_rows(pinned, actor):
     )  # fmt: skip
     ConsistencyRun.objects.create(
         feature_set=pinned, since=timezone.now(), until=timezone.now(),
-        features=[{"feature": "payments_7d", "compared": 9, "mismatch": 1, "smape": 0.1}],
+        features=[
+            {"feature": "payments_7d", "version": str(version), "compared": 9, "mismatch": 1,
+             "missing": 0, "extra": 0, "smape": 0.1, "max_difference": 2.0,
+             "examples": [{"prediction": str(pinned.pk), "served": 3.0, "again": 5.0}]}
+        ],
     )  # fmt: skip
 
 

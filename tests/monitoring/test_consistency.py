@@ -117,7 +117,8 @@ def event(**changes: Any) -> dict[str, Any]:
 def check(**options: Any) -> tuple[ConsistencyRun, str]:
     """The newest run of the command, and what it said."""
     out = StringIO()
-    call_command("check_consistency", stdout=out, **{"sample": 1.0, **options})
+    told = [f"--{name}={value}" for name, value in {"sample": 1.0, **options}.items()]
+    call_command("check_consistency", *told, stdout=out)
     return ConsistencyRun.objects.latest("created_at"), out.getvalue()
 
 
@@ -181,6 +182,20 @@ def test_what_arrived_later_was_not_known_when_it_was_served(
     assert (run.compared, run.disagreeing) == (2, 0), run.features
     risks = {row.features["risk_7d"] for row in Prediction.objects.all()}
     assert len(risks) == 2
+
+
+@pytest.mark.parametrize("case", ["arrived just before", "arrived meanwhile", "was there"])
+def test_what_was_on_its_way_may_have_been_seen_or_not(
+    predict: Predict, history: None, service: APIClient, stream: Stream, case: str
+) -> None:
+    predict(event())  # without the event that is sent next
+    asked = timezone.now()
+    send(service, stream, event(timestamp=ago(hours=1)))
+    answered = timezone.now() + timedelta(seconds=0 if case == "arrived just before" else 5)
+    took = answered - asked if case == "arrived meanwhile" else timedelta()
+    Prediction.objects.update(created_at=answered, latency_us=took // timedelta(microseconds=1))
+    run, _ = check(until=(answered + timedelta(seconds=1)).isoformat())
+    assert (run.compared, run.disagreeing) == (1, int(case == "was there"))
 
 
 def test_a_store_that_lost_events_is_found_out(
