@@ -61,7 +61,7 @@ class TrainingJobAdmin(ServiceAdmin):
         (
             "Or a feature set",
             {
-                "fields": ("feature_set", ("since", "until")),
+                "fields": ("feature_set", "since", "until"),
                 "description": "The events of its stream, with the features as they were known"
                 " when each event came.",
             },
