@@ -5,6 +5,7 @@ trains it through the real worker and deploys it. What is there already is left
 alone, so that it can run at every start.
 """
 
+import io
 import os
 import sys
 import time
@@ -29,9 +30,9 @@ from features.services import demo as features  # noqa: E402
 from inference import services as serving  # noqa: E402
 from models_app.models import RegisteredModel  # noqa: E402
 from models_app.services import registry  # noqa: E402
-from training import services as training  # noqa: E402
 from training.choices import JobStatus  # noqa: E402
 from training.models import TrainingJob  # noqa: E402
+from training.services import jobs as training  # noqa: E402
 
 MODEL = "demo_fraud_detection"
 DATASET = "fraud_training_data.csv"
@@ -84,7 +85,7 @@ def _world() -> World:
 def _features() -> FeatureSet:
     """The demo's definitions, with the payments as history; ready online when this returns."""
     if not FeatureSet.objects.filter(name=FEATURE_SET).exists():
-        call_command("apply_features", str(DEFINITIONS), promote=True, stdout=_Quiet())
+        call_command("apply_features", str(DEFINITIONS), promote=True, stdout=io.StringIO())
     feature_set = FeatureSet.objects.pinned(FEATURE_SET)
     call_command("ingest_events", STREAM, str(settings.DATA_ROOT / DATASET), history=True)
     _await_online(feature_set)
@@ -98,12 +99,6 @@ def _await_online(feature_set: FeatureSet) -> None:
         say("Building the online features ...")
     while building.exists() and time.monotonic() < deadline:
         time.sleep(0.5)
-
-
-class _Quiet:
-    """Where a command's report goes that nobody needs at the first start."""
-
-    def write(self, text: str) -> None: ...
 
 
 def _owner() -> User:

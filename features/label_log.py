@@ -4,20 +4,17 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from features.choices import PRECEDENCE, Disposition, LabelSource
 from features.log.events import microseconds
 from features.ml.labels import Statement, outcome, spells
 from features.models import Label, Stream
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 _COLUMNS = ("event_id", "known_time", "source", "disposition", "reversal__known_time", "pk")
-SPELLS = pa.schema(
-    [("event_id", pa.string()), ("start", pa.int64()), ("end", pa.int64()),
-     ("is_positive", pa.bool_())]
-)  # fmt: skip
 
 
 def standing(stream: Stream, event_ids: Collection[str]) -> dict[str, bool]:
@@ -28,22 +25,28 @@ def standing(stream: Stream, event_ids: Collection[str]) -> dict[str, bool]:
     return {event_id: word for event_id, word in said if word is not None}
 
 
-def intervals(stream: Stream) -> pa.Table:
+def intervals(stream: Stream) -> "pa.Table":
     """When which word about an event stood, by known time: event_id, start (us), end (us, null
     while it still stands), is_positive; the stretch is [start, end).
 
     Where no row covers a moment, the event's own label speaks.
     """
+    import pyarrow as pa  # noqa: PLC0415 - what is served online needs none of it
+
+    schema = pa.schema(
+        [("event_id", pa.string()), ("start", pa.int64()), ("end", pa.int64()),
+         ("is_positive", pa.bool_())]
+    )  # fmt: skip
     rows = Label.objects.filter(stream=stream, reverses=None).exclude(event_id="")
     ordered = rows.order_by("event_id").values_list(*_COLUMNS)
-    found: dict[str, list[Any]] = {name: [] for name in SPELLS.names}
+    found: dict[str, list[Any]] = {name: [] for name in schema.names}
     for event_id, statements in _by_event(ordered.iterator(chunk_size=10_000)):
         for spell in spells(statements):
             for name, value in zip(
-                SPELLS.names, (event_id, spell.start, spell.end, spell.positive), strict=True
+                schema.names, (event_id, spell.start, spell.end, spell.positive), strict=True
             ):
                 found[name].append(value)
-    return pa.table(found, schema=SPELLS)
+    return pa.table(found, schema=schema)
 
 
 def _by_event(rows: Iterable[Any]) -> Iterator[tuple[str, list[Statement]]]:

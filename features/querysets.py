@@ -1,7 +1,7 @@
 """Reads of the feature store, in domain words."""
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import UUID
 
 from django.db import models
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
         FeatureViewVersion,
         HistoricalJob,
         Label,
-        MaterializeRun,
         Stream,
     )
 
 _PINNED = re.compile(r"([a-z][a-z0-9_]{1,59})(?:@v([1-9]\d{0,5}))?")
+_Run = TypeVar("_Run", bound=models.Model, covariant=True)
 ASKED = ("from", "to", "count", "as_known")  # of a historical request
 
 
@@ -102,23 +102,19 @@ class FeatureSetQuerySet(models.QuerySet["FeatureSet"]):
         return found
 
 
-class MaterializeRunQuerySet(models.QuerySet["MaterializeRun"]):
-    def unattended(self) -> "MaterializeRunQuerySet":
-        """Queued ones, and running ones whose worker let its lease run out."""
-        stalled = models.Q(status=RunStatus.RUNNING, lease_until__lt=timezone.now())
-        return self.filter(models.Q(status=RunStatus.QUEUED) | stalled)
+class LeasedRunQuerySet(models.QuerySet[_Run]):
+    """Work that one worker at a time has, as long as its lease lasts."""
 
-
-class HistoricalJobQuerySet(models.QuerySet["HistoricalJob"]):
-    def stalled(self) -> "HistoricalJobQuerySet":
+    def stalled(self) -> Self:
         """Running ones whose worker let its lease run out."""
-        return self.filter(status=RunStatus.RUNNING, lease_until__lt=timezone.now())
+        return self.filter(_stalled())
 
-    def unattended(self) -> "HistoricalJobQuerySet":
+    def unattended(self) -> Self:
         """Queued ones, and stalled ones."""
-        stalled = models.Q(status=RunStatus.RUNNING, lease_until__lt=timezone.now())
-        return self.filter(models.Q(status=RunStatus.QUEUED) | stalled)
+        return self.filter(models.Q(status=RunStatus.QUEUED) | _stalled())
 
+
+class HistoricalJobQuerySet(LeasedRunQuerySet["HistoricalJob"]):
     def shown(self) -> "HistoricalJobQuerySet":
         """With what was asked for, but without the rows of the request, which may be many."""
         asked = {f"asked_{key}": KeyTransform(key, "request") for key in ASKED}
@@ -138,3 +134,7 @@ class LabelQuerySet(models.QuerySet["Label"]):
     def standing(self) -> "LabelQuerySet":
         """Statements that were not taken back."""
         return self.filter(reversal=None, reverses=None)
+
+
+def _stalled() -> models.Q:
+    return models.Q(status=RunStatus.RUNNING, lease_until__lt=timezone.now())

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.conf import settings
 
-from features.jobs import feeding, labelling, runs, sealing
+from features.jobs import feeding, labelling, runs
 
 
 @shared_task
@@ -55,12 +55,14 @@ def feed_waiting() -> None:
 
 @shared_task(expires=600)
 def seal_streams() -> None:
+    from features.jobs import sealing  # noqa: PLC0415 - loads pyarrow
+
     sealing.seal_streams()
 
 
 @shared_task(expires=3600)
 def clear_event_leftovers() -> None:
-    from features.jobs import historical  # noqa: PLC0415
+    from features.jobs import historical, sealing  # noqa: PLC0415
 
     sealing.clear_leftovers()
     historical.clear_leftovers()

@@ -61,6 +61,20 @@ def open_below(root: Path, text: str, *, field: str) -> Iterator[BinaryIO]:
         yield file
 
 
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """A scratch path beside `target` that takes its place when the body ends well: the file is
+    whole or not there. A body that writes nothing changes nothing. Makes the folder."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        yield scratch
+        if scratch.exists():
+            scratch.replace(target)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
 def _open_at(folder: int, name: str, flags: int, field: str) -> int:
     try:
         return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flags, dir_fd=folder)

@@ -16,7 +16,7 @@ from features.admin.forms import StreamForm
 from features.log.events import moment
 from features.ml import listing
 from features.models import EventSegment, HotEvent, QuarantinedRow, Stream
-from features.services import newest, quality, streams
+from features.services import quality, streams
 
 SHOWN_EVENTS = 5
 SHOWN_DAYS = 14
@@ -118,6 +118,8 @@ def _midnight() -> datetime:
 def _summary(stream: Stream) -> dict[str, Any]:
     """What stands above the form: the schema, the newest events, the rules that were broken."""
     fields = stream.schema.fields
+    from features.services import newest  # noqa: PLC0415 - loads pyarrow
+
     events = newest.read(stream, [field.name for field in fields]).newest(SHOWN_EVENTS)
     return {
         "schema_rows": _schema_rows(stream),

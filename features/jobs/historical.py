@@ -1,9 +1,6 @@
 """What a worker does with a request for historical features."""
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,8 +10,8 @@ import pyarrow as pa
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
-from django.db import DatabaseError, connection
 
+from aegisml.base import leases
 from features import offline
 from features.choices import RunStatus
 from features.log import files
@@ -25,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 FOLDER = "historical"  # below the data root
 MAX_ATTEMPTS = 3
+RENEW_EVERY = LEASE.total_seconds() / 4
 KEEP_SECONDS = 24 * 3600  # what a killed worker left unfinished
 
 
@@ -38,7 +36,9 @@ def run(job_id: str) -> None:
     if not job.claim():
         return
     try:
-        with _kept_alive(job):
+        with leases.kept(
+            job.renew, status=RunStatus.RUNNING, every=RENEW_EVERY, name=f"lease of {job.pk}"
+        ):
             _build(job)
     except TakenAway:
         log.info("historical features stopped", job=job_id)
@@ -115,28 +115,3 @@ def _asks(job: HistoricalJob) -> pa.Table:
             values = [row["fields"].get(field.name) for row in rows]
             columns[field.name] = files.column(field.type, values)
     return pa.table(columns)
-
-
-@contextmanager
-def _kept_alive(job: HistoricalJob) -> Iterator[None]:
-    """Renew the job's lease in a thread, because a query can be silent for long."""
-    stop = threading.Event()
-
-    def renew() -> None:
-        try:
-            while not stop.wait(LEASE.total_seconds() / 4):
-                try:
-                    job.write()
-                except DatabaseError as error:  # the next renewal may still be in time
-                    log.warning("lease not renewed", job=str(job.pk), error=type(error).__name__)
-                    connection.close()
-        finally:
-            connection.close()
-
-    keeper = threading.Thread(target=renew, name="lease", daemon=True)
-    keeper.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        keeper.join(timeout=5)

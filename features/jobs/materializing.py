@@ -12,9 +12,9 @@ import structlog
 from django.db.models import Max
 from django.utils import timezone
 
-from features import log as event_log
 from features.choices import OnlineState, RunStatus
 from features.jobs import labelling
+from features.log import Logged, files, sealing
 from features.log.events import microseconds
 from features.models import EventSegment, FeatureViewVersion, HotEvent, MaterializeRun, Stream
 from features.online import client, state
@@ -44,7 +44,7 @@ def run(run_id: str, report: Report | None = None) -> None:
     except (OSError, pa.ArrowException) as error:
         log.exception("materialize failed", run=run_id)
         text = f"The event log can't be read: {type(error).__name__}."
-        job.write(status=RunStatus.FAILED, error=text, finished_at=timezone.now())
+        job.finish(RunStatus.FAILED, error=text)
 
 
 class TakenAway(Exception):
@@ -83,7 +83,7 @@ class _Build:
         since = self._since()
         if since is None:
             return
-        days = _by_day(event_log.snapshot(self._stream, since=since))
+        days = _by_day(sealing.snapshot(self._stream, since=since))
         for done, (day, paths) in enumerate(days, start=1):
             if day <= self._job.cursor:
                 continue
@@ -143,11 +143,7 @@ class _Build:
     def _write(self, **values: Any) -> None:
         """Note progress and keep the lease."""
         if not FeatureViewVersion.objects.live().filter(pk=self._version.pk).exists():
-            self._job.write(
-                status=RunStatus.FAILED,
-                error="The version was switched off.",
-                finished_at=timezone.now(),
-            )
+            self._job.finish(RunStatus.FAILED, error="The version was switched off.")
             state.delete_version_state(self._version.pk, self._stream.pk)
             raise TakenAway
         if not self._job.write(**values):
@@ -161,17 +157,15 @@ def _by_day(paths: list[str]) -> list[tuple[str, list[str]]]:
     return [(name, list(group)) for name, group in groupby(sorted(paths, key=day), key=day)]
 
 
-def _read(
-    path: str, stream: Stream, fields: set[str], since: int
-) -> Iterator[list[event_log.Logged]]:
+def _read(path: str, stream: Stream, fields: set[str], since: int) -> Iterator[list[Logged]]:
     """The events of a segment, with these fields only, that aren't older than `since`."""
     with pq.ParquetFile(path) as file:
         there = [name for name in sorted(fields) if name in file.schema_arrow.names]
         own = ["_event_id", "_event_time", "_known_time", "_seq"]
         for batch in file.iter_batches(batch_size=BATCH, columns=own + there):
-            columns = [_values(column) for column in batch.columns]
+            columns = [files.plain(column) for column in batch.columns]
             yield [
-                event_log.Logged(
+                Logged(
                     seq=seq,
                     event_id=event_id,
                     event_time=event_time,
@@ -181,10 +175,3 @@ def _read(
                 for event_id, event_time, known_time, seq, *rest in zip(*columns, strict=True)
                 if event_time >= since
             ]
-
-
-def _values(column: pa.Array) -> list[Any]:
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.timestamp("us", column.type.tz)).cast(pa.int64())
-    values: list[Any] = column.to_pylist()
-    return values

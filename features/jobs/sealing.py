@@ -3,7 +3,7 @@
 import pyarrow as pa
 import structlog
 
-from features import log as event_log
+from features.log import files, sealing
 from features.models import HotEvent, Stream
 
 logger = structlog.get_logger(__name__)
@@ -17,13 +17,13 @@ def seal_streams() -> int:
 
 def clear_leftovers() -> int:
     """Delete files that no row names any more; gives how many."""
-    return event_log.clear_leftovers()
+    return files.clear_leftovers()
 
 
 def _seal(stream: Stream) -> int:
     try:
-        sealed = event_log.seal(stream)
-        event_log.compact(stream)
+        sealed = sealing.seal(stream)
+        sealing.compact(stream)
     except (OSError, pa.ArrowException):  # a full disk, a broken file: the other streams go on
         logger.exception("sealing failed", stream=stream.name)
         return 0

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from django.db import connection, transaction
 
-from features.log.events import Logged, as_typed, microseconds
+from features.log.events import Logged, logged
 from features.ml.rows import Checked
 from features.models import EventKey, HotEvent, Stream
 
@@ -89,16 +89,7 @@ def append(stream: Stream, rows: Sequence[Checked], *, known_default_us: int | N
 def waiting(stream: Stream, *, limit: int, after: int = 0) -> list[Logged]:
     """Events that the online store doesn't have yet, with `seq` above `after`, in their order."""
     rows = HotEvent.objects.filter(stream=stream, is_online=False, seq__gt=after).order_by("seq")
-    return [
-        Logged(
-            seq=row.seq,
-            event_id=row.event_id,
-            event_time=microseconds(row.event_time),
-            known_time=microseconds(row.known_time),
-            payload=as_typed(stream.schema, row.payload),
-        )
-        for row in rows[:limit]
-    ]
+    return [logged(stream.schema, row) for row in rows[:limit]]
 
 
 def mark_online(events: Iterable[Logged]) -> None:

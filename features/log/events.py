@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from features.ml.schema import EVENT_TIME, Schema
+
+if TYPE_CHECKING:
+    from features.models import HotEvent
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -26,6 +29,17 @@ class Logged:
         row = _Row(self.payload)
         row[EVENT_TIME] = self.event_time
         return row
+
+
+def logged(schema: Schema, row: "HotEvent") -> Logged:
+    """An event that is not sealed yet."""
+    return Logged(
+        seq=row.seq,
+        event_id=row.event_id,
+        event_time=microseconds(row.event_time),
+        known_time=microseconds(row.known_time),
+        payload=as_typed(schema, row.payload),
+    )
 
 
 class _Row(dict[str, Any]):

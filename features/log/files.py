@@ -6,17 +6,18 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from django.conf import settings
 
 from features.log.events import moment
 from features.ml.durations import DAY
-from features.ml.rows import EARLIEST
 from features.ml.schema import FieldType, Schema
 from features.models import EventSegment, Stream
 
@@ -71,22 +72,28 @@ def column(type_: FieldType, values: list[Any]) -> pa.Array:
     return pa.array(values, _TYPES[type_])
 
 
+def plain(column: pa.Array | pa.ChunkedArray) -> list[Any]:
+    """A column's values, times as microseconds since 1970."""
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("us", column.type.tz)).cast(pa.int64())
+    values: list[Any] = column.to_pylist()
+    return values
+
+
 def write_days(stream: Stream, table: pa.Table) -> list[EventSegment]:
     """Write a file per day of event time, and give their rows, which are not saved yet."""
     table = table.sort_by(_ORDER)
-    # counted from a midnight before all of them: whole division goes towards zero
-    days = pc.divide(pc.subtract(table["_event_time"].cast(pa.int64()), EARLIEST), DAY)
-    written: list[EventSegment] = []
-    start = 0
-    for run in pc.run_end_encode(days.combine_chunks()).run_ends.to_pylist():
-        written.append(_write(stream, table.slice(start, run - start)))
-        start = run
-    return written
+    days = _ints(table["_event_time"]) // DAY
+    edges = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), len(days)]
+    return [
+        _write(stream, table.slice(start, end - start)) for start, end in pairwise(edges) if end
+    ]
 
 
 def _write(stream: Stream, table: pa.Table) -> EventSegment:
-    times = pc.min_max(table["_event_time"].cast(pa.int64())).as_py()
-    day = moment(times["min"]).date()
+    times = _ints(table["_event_time"])
+    first, last = moment(int(times[0])), moment(int(times[-1]))  # the table is sorted by them
+    day = first.date()
     key = uuid.uuid4()
     path = folder(stream, day) / f"{key}.parquet"
     size = _write_file(path, table)
@@ -97,11 +104,16 @@ def _write(stream: Stream, table: pa.Table) -> EventSegment:
         path=str(path.relative_to(settings.FEATURE_ROOT)),
         rows=table.num_rows,
         bytes=size,
-        min_event_time=moment(times["min"]),
-        max_event_time=moment(times["max"]),
-        max_known_time=moment(pc.max(table["_known_time"].cast(pa.int64())).as_py()),
-        max_seq=pc.max(table["_seq"]).as_py(),
+        min_event_time=first,
+        max_event_time=last,
+        max_known_time=moment(int(_ints(table["_known_time"]).max())),
+        max_seq=int(_ints(table["_seq"]).max()),
     )
+
+
+def _ints(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    values: npt.NDArray[np.int64] = column.cast(pa.int64()).to_numpy()
+    return values
 
 
 def folder(stream: Stream, day: date) -> Path:
@@ -117,9 +129,8 @@ def _write_file(path: Path, table: pa.Table) -> int:
         _sync(scratch)
         size = scratch.stat().st_size
         scratch.replace(path)
-    except BaseException:
+    finally:
         scratch.unlink(missing_ok=True)
-        raise
     for parent in (path.parent, path.parent.parent):  # the day's folder may be new
         _sync(parent)
     return size

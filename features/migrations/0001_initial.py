@@ -175,7 +175,7 @@ class Migration(migrations.Migration):
                 ('cursor', models.CharField(blank=True, help_text='the last day that is done', max_length=200)),
                 ('events', models.PositiveBigIntegerField(default=0)),
                 ('error', models.TextField(blank=True)),
-                ('fence', models.PositiveIntegerField(default=0)),
+                ('fence', models.PositiveIntegerField(default=0, help_text='how often a worker took it')),
                 ('lease_until', models.DateTimeField(blank=True, null=True)),
                 ('created_at', models.DateTimeField(db_index=True, default=django.utils.timezone.now, editable=False)),
                 ('finished_at', models.DateTimeField(blank=True, null=True)),

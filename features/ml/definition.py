@@ -15,6 +15,7 @@ As JSON (and YAML)::
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from features.ml.expressions import Expression
@@ -105,34 +106,49 @@ class View:
     def entity_field(self) -> str | None:
         return self.schema.entities[self.entity] if self.entity else None
 
-    @property
+    @cached_property
     def aggregations(self) -> tuple[Aggregation, ...]:
         return tuple(f for f in self.features if isinstance(f, Aggregation))
 
-    @property
+    @cached_property
     def transforms(self) -> tuple[Transform, ...]:
         return tuple(f for f in self.features if isinstance(f, Transform))
 
-    @property
+    @cached_property
     def sequences(self) -> tuple[Sequence, ...]:
         return tuple(f for f in self.features if isinstance(f, Sequence))
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         return tuple(f.name for f in self.features)
 
-    @property
+    @cached_property
     def horizon(self) -> int:
         """How far back any feature looks, in microseconds; 0 without an entity."""
         reach = [a.window + a.lag for a in self.aggregations]
         reach += [s.window for s in self.sequences]
         return max(reach, default=0)
 
-    @property
+    @cached_property
+    def reach(self) -> int:
+        """How old an event may be that counts: for a feature, or for the state of its entity."""
+        return max(self.horizon, self.ttl or 0)
+
+    @cached_property
     def reads_labels(self) -> bool:
         return any(a.function == "label_rate" for a in self.aggregations)
 
-    @property
+    @cached_property
+    def historic(self) -> frozenset[str]:
+        """The features that the entity's past goes into."""
+        found: set[str] = set()
+        for feature in self.features:
+            if isinstance(feature, Transform) and found.isdisjoint(feature.expression.names):
+                continue
+            found.add(feature.name)
+        return frozenset(found)
+
+    @cached_property
     def fields(self) -> frozenset[str]:
         """The fields of an event (and `event_time`) that any part of the view reads."""
         used: set[str] = set()

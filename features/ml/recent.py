@@ -8,8 +8,9 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
-from typing import Any, Literal
+from itertools import islice
+from operator import itemgetter, lt
+from typing import Any, Literal, NamedTuple
 
 from features.ml.definition import EMPTY, Aggregation, Transform, View
 from features.ml.definition import Sequence as SequenceFeature
@@ -21,13 +22,10 @@ NULL: Status = "NULL"
 NOT_FOUND: Status = "NOT_FOUND"
 EXPIRED: Status = "EXPIRED"
 
-_LAST = math.inf  # the sequence number of an event that the store doesn't hold yet
 _ORDER = itemgetter(0, 1)
-_FIRST_INPUT = 3  # an event is [event_time, seq, event_id, *inputs]
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """A feature's value: float, bool, str or None, for a sequence a list of lists of numbers.
 
     NOT_FOUND: the store has no event of the entity. EXPIRED: the newest is older than the view's
@@ -60,7 +58,7 @@ def inputs(view: View, row: Mapping[str, Any]) -> list[Any] | None:
 
     Gives None when the event is not in the view at all. `row` may lack fields that are missing.
     """
-    fields = _Fields(row)
+    fields = row if isinstance(row, _Fields) else _Fields(row)
     if view.where is not None and view.where.value(fields) is not True:
         return None
     found: list[Any] = []
@@ -70,6 +68,28 @@ def inputs(view: View, row: Mapping[str, Any]) -> list[Any] | None:
         else:
             found.append(1.0 if item.of is None else item.of.value(fields))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A moment in microseconds, and the event at hand if there is one: its fields, its id, and
+    what the view keeps of it (see `inputs`)."""
+
+    at: int
+    event: Mapping[str, Any] | None = None
+    event_id: str | None = None
+    kept: Sequence[Any] | None = None
+
+    @classmethod
+    def of(
+        cls, view: View, *, at: int, event: Mapping[str, Any] | None, event_id: str | None
+    ) -> "Asked":
+        kept = None
+        if event is not None and view.entity is not None:
+            row = _Fields(event)
+            row[EVENT_TIME] = at
+            kept = inputs(view, row)
+        return cls(at, event, event_id, kept)
 
 
 def answer(
@@ -89,21 +109,28 @@ def answer(
     event: when `event_id` is among `events`, the stored one stands in its place, else it counts
     as the newest. Its own label is never used.
     """
-    known = [row for row in events if row[0] <= at]
-    stored = bool(known)
-    if event is not None and view.entity is not None:
-        own = inputs(view, {**event, EVENT_TIME: at})
-        if own is not None and not _holds(events, event_id):
-            known.append([at, _LAST, event_id, *own])
-    known.sort(key=_ORDER)
-    as_of = known[-1][0] if known else None
-    state = PRESENT
-    if view.entity is not None and not stored:
-        state = NOT_FOUND
-    elif view.ttl is not None and as_of is not None and as_of < at - view.ttl:
+    asked = Asked.of(view, at=at, event=event, event_id=event_id)
+    return answer_to(view, asked, events, positives)
+
+
+def answer_to(
+    view: View, asked: Asked, events: Sequence[Sequence[Any]], positives: Collection[str]
+) -> Answer:
+    """The same, with what is asked put together before."""
+    at = asked.at
+    if view.entity is None:
+        values = finish(view, at=at, event=asked.event, state=PRESENT, computed={})
+        return Answer(values, None)
+    past = _Past.of(view, at, events)
+    state = PRESENT if past.times else NOT_FOUND
+    if asked.kept is not None and not past.holds(asked.event_id):
+        past = past.followed_by(asked)
+    as_of = past.times[-1] if past.times else None
+    if state == PRESENT and view.ttl is not None and as_of is not None and as_of < at - view.ttl:
         state = EXPIRED
-    computed = _Window(at, known, positives, event_id).all(view)
-    return Answer(finish(view, at=at, event=event, state=state, computed=computed), as_of)
+    computed = _Window(asked, past, positives).all(view)
+    values = finish(view, at=at, event=asked.event, state=state, computed=computed)
+    return Answer(values, as_of)
 
 
 def finish(
@@ -120,25 +147,22 @@ def finish(
     `computed` has the value of each aggregation before its default (over no events
     `over_nothing`) and the list of each sequence.
     """
-    row = _Fields(event or ())
+    row = _Fields((event if view.transforms else None) or ())
     row[EVENT_TIME] = at
     values: dict[str, Value] = {}
-    historic: set[str] = set()  # features that the entity's past goes into
     for feature in view.features:
+        name = feature.name
         if isinstance(feature, Transform):
             raw = feature.expression.value(row)
-            looks_back = not historic.isdisjoint(feature.expression.names)
+        elif state == EXPIRED and isinstance(feature, Aggregation):
+            raw = over_nothing(feature)
         else:
-            expired = state == EXPIRED and isinstance(feature, Aggregation)
-            raw = over_nothing(feature) if expired else computed[feature.name]  # type: ignore[arg-type]
-            looks_back = True
-        value = feature.default if raw is None else raw
+            raw = computed[name]
         status = NULL if raw is None or raw == [] else PRESENT
-        if looks_back:
-            historic.add(feature.name)
-            status = status if state == PRESENT else state
-        row[feature.name] = value
-        values[feature.name] = Value(value, status)
+        if state != PRESENT and name in view.historic:
+            status = state
+        row[name] = value = feature.default if raw is None else raw
+        values[name] = Value(value, status)
     return values
 
 
@@ -147,32 +171,28 @@ def over_nothing(aggregation: Aggregation) -> float | None:
     return EMPTY.get(aggregation.function) if aggregation.default is None else None
 
 
-def _holds(events: Sequence[Sequence[Any]], event_id: str | None) -> bool:
-    return event_id is not None and event_id in [row[2] for row in events]
-
-
-def _sum(values: list[Any]) -> float:
+def _sum(values: Sequence[Any]) -> float:
     try:
         return math.fsum(values)
     except OverflowError:
         return math.inf
 
 
-def _mean(values: list[Any]) -> float:
+def _mean(values: Sequence[Any]) -> float:
     return _sum(values) / len(values)
 
 
-def _std(values: list[Any]) -> float:
+def _std(values: Sequence[Any]) -> float:
     mean = _mean(values)
     return math.sqrt(_sum([(x - mean) * (x - mean) for x in values]) / len(values))
 
 
-def _distinct(values: list[Any]) -> float:
+def _distinct(values: Sequence[Any]) -> float:
     return float(len(set(values)))
 
 
 # Over at least one value; no finite number is null.
-_AGGREGATES: dict[str, Callable[[list[Any]], float]] = {
+_AGGREGATES: dict[str, Callable[[Sequence[Any]], float]] = {
     "count": lambda values: float(len(values)),
     "sum": _sum,
     "mean": _mean,
@@ -183,48 +203,84 @@ _AGGREGATES: dict[str, Callable[[list[Any]], float]] = {
 }
 
 
-class _Window:
-    """The events known at a moment, sorted, cut into the windows that features ask for."""
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """The events known at a moment, in order: their times, their ids, a column per input.
+    `later` are the ids of those that were known only after it."""
 
-    def __init__(
-        self,
-        at: int,
-        rows: list[Sequence[Any]],
-        positives: Collection[str],
-        own_id: str | None,
-    ) -> None:
-        self._at = at
-        self._rows = rows
-        self._times = [row[0] for row in rows]
-        self._risky = [row for row in rows if row[2] in positives and row[2] != own_id]
-        self._columns: dict[int, list[Any]] = {}
-        self._found: dict[tuple[int, int, int], list[Any]] = {}
+    times: tuple[int, ...] = ()
+    ids: tuple[str | None, ...] = ()
+    columns: Sequence[tuple[Any, ...]] = ()
+    later: tuple[str | None, ...] = ()
+
+    @classmethod
+    def of(cls, view: View, at: int, events: Sequence[Sequence[Any]]) -> "_Past":
+        if not events:
+            return cls(columns=((),) * len(view.inputs))
+        times, _, ids, *columns = zip(*events, strict=True)
+        if not all(map(lt, times, islice(times, 1, None))):  # the store's mostly are in order
+            times, _, ids, *columns = zip(*sorted(events, key=_ORDER), strict=True)
+        if times[-1] <= at:
+            return cls(times, ids, columns)
+        end = bisect_right(times, at)
+        return cls(times[:end], ids[:end], [column[:end] for column in columns], ids[end:])
+
+    def holds(self, event_id: str | None) -> bool:
+        return event_id is not None and (event_id in self.ids or event_id in self.later)
+
+    def followed_by(self, asked: Asked) -> "_Past":
+        """With the event at hand as the newest."""
+        values = asked.kept or ()
+        columns = [(*column, value) for column, value in zip(self.columns, values, strict=True)]
+        return _Past((*self.times, asked.at), (*self.ids, asked.event_id), columns)
+
+
+class _Window:
+    """What was known at a moment, cut into the windows that features ask for."""
+
+    def __init__(self, asked: Asked, past: _Past, positives: Collection[str]) -> None:
+        self._at = asked.at
+        self._past = past
+        # its own label isn't known to an event
+        self._risky = [
+            place
+            for place, event_id in enumerate(past.ids if positives else ())
+            if event_id in positives and event_id != asked.event_id
+        ]
+        self._bounds_of: dict[tuple[int, int], tuple[int, int]] = {}
+        self._has_gaps: dict[int, bool] = {}
+        self._values_of: dict[tuple[int, int, int], Sequence[Any]] = {}
 
     def all(self, view: View) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for feature in view.features:
-            if isinstance(feature, Aggregation):
-                found[feature.name] = self._aggregate(feature)
-            elif isinstance(feature, SequenceFeature):
-                found[feature.name] = self._sequence(feature)
+        found: dict[str, Any] = {a.name: self._aggregate(a) for a in view.aggregations}
+        for sequence in view.sequences:
+            found[sequence.name] = self._sequence(sequence)
         return found
 
     def _bounds(self, window: int, lag: int) -> tuple[int, int]:
         """Positions of the events in (at - lag - window, at - lag]."""
-        end = self._at - lag
-        return bisect_right(self._times, end - window), bisect_right(self._times, end)
+        found = self._bounds_of.get((window, lag))
+        if found is None:
+            end, times = self._at - lag, self._past.times
+            found = bisect_right(times, end - window), bisect_right(times, end)
+            self._bounds_of[window, lag] = found
+        return found
 
-    def _values(self, feature: Aggregation) -> list[Any]:
+    def _values(self, feature: Aggregation) -> Sequence[Any]:
         """The inputs in the window that aren't nothing, the oldest first."""
-        key = (feature.input, feature.window, feature.lag)
-        if key not in self._found:
-            column = self._columns.get(feature.input)
-            if column is None:
-                place = _FIRST_INPUT + feature.input
-                column = self._columns[feature.input] = [row[place] for row in self._rows]
-            low, high = self._bounds(feature.window, feature.lag)
-            self._found[key] = [x for x in column[low:high] if x is not None]
-        return self._found[key]
+        column = self._past.columns[feature.input]
+        low, high = self._bounds(feature.window, feature.lag)
+        key = feature.input, low, high
+        values = self._values_of.get(key)
+        if values is None:
+            has_gaps = self._has_gaps.get(feature.input)
+            if has_gaps is None:
+                has_gaps = self._has_gaps[feature.input] = None in column
+            values = column[low:high]
+            if has_gaps:
+                values = [x for x in values if x is not None]
+            self._values_of[key] = values
+        return values
 
     def _aggregate(self, feature: Aggregation) -> Any:
         values = self._values(feature)
@@ -239,16 +295,16 @@ class _Window:
 
     def _risk(self, feature: Aggregation) -> int:
         """How many of the events in the window are confirmed risk."""
-        end = self._at - feature.lag
-        start, place = end - feature.window, _FIRST_INPUT + feature.input
-        return sum(start < row[0] <= end and row[place] is not None for row in self._risky)
+        low, high = self._bounds(feature.window, feature.lag)
+        column = self._past.columns[feature.input]
+        return sum(low <= place < high and column[place] is not None for place in self._risky)
 
     def _sequence(self, feature: SequenceFeature) -> list[list[float | None]]:
         low, high = self._bounds(feature.window, 0)
-        places = [_FIRST_INPUT + i for i in feature.inputs]
+        columns = [self._past.columns[i] for i in feature.inputs]
         found: list[list[float | None]] = []
-        for row in reversed(self._rows[low:high]):
-            step = [None if row[i] is None else float(row[i]) for i in places]
+        for place in reversed(range(low, high)):
+            step = [None if column[place] is None else float(column[place]) for column in columns]
             if any(x is not None for x in step):
                 found.append(step)
             if len(found) == feature.length:

@@ -18,6 +18,7 @@ KINDS: dict[str, Kind] = {
 EVENT_TIME = "event_time"  # what expressions call the event's time, whatever the field's name
 MAX_FIELDS = 200
 MAX_TEXT = 1000
+MAX_KEY = 1000
 MAX_ALLOWED = 1000
 _LARGEST = 1e300
 NAME_RULE = "must start with a letter and hold at most 60 letters, digits or '_'"
@@ -68,6 +69,15 @@ class Schema:
         """What expressions may use: every field but the label, and `event_time`."""
         kinds = {f.name: f.kind for f in self.fields if f.name != self.label}
         return kinds | {EVENT_TIME: "time"}
+
+    def key_of(self, entity: str, given: Any) -> str | None:
+        """The one spelling of an entity's key; None for what can't be one."""
+        if type(given) not in (str, int) or not 0 < len(str(given)) <= MAX_KEY:
+            return None
+        text = str(given)
+        if self.by_name[self.entities[entity]].type != "integer":
+            return text
+        return str(int(text)) if text.removeprefix("-").isdecimal() and text.isascii() else None
 
     @classmethod
     def from_json(cls, data: Any) -> "Schema":

@@ -10,34 +10,75 @@ from django.utils import timezone
 
 from features.choices import OPEN_RUN, RunStatus
 from features.models.definitions import FeatureSet, FeatureViewVersion
-from features.querysets import HistoricalJobQuerySet, MaterializeRunQuerySet
+from features.querysets import HistoricalJobQuerySet, LeasedRunQuerySet
 
 LEASE = timedelta(seconds=60)
 
 
-class MaterializeRun(models.Model):
-    """One (re)building of a view version's online state from the event log."""
+class LeasedRun(models.Model):
+    """Work that one worker at a time has, as long as it keeps its lease."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    version = models.ForeignKey(
-        FeatureViewVersion, on_delete=models.CASCADE, related_name="materialize_runs"
-    )
     status = models.CharField(max_length=12, choices=RunStatus, default=RunStatus.QUEUED)
-    reason = models.CharField(max_length=200, blank=True)
     progress = models.PositiveSmallIntegerField(default=0, help_text="percent")
-    cursor = models.CharField(max_length=200, blank=True, help_text="the last day that is done")
-    events = models.PositiveBigIntegerField(default=0)
-    error = models.TextField(blank=True)
-    fence = models.PositiveIntegerField(default=0)
+    fence = models.PositiveIntegerField(default=0, help_text="how often a worker took it")
     lease_until = models.DateTimeField(null=True, blank=True)
+    error = models.TextField(blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
-    objects = MaterializeRunQuerySet.as_manager()
-
     class Meta:
-        verbose_name = "materialize run"
+        abstract = True
         ordering = ("-created_at",)
+
+    def claim(self, **values: Any) -> bool:
+        """Take the run, queued or left by a worker that vanished; False when somebody has it."""
+        own: Any = type(self)._default_manager
+        won: int = (
+            own.filter(pk=self.pk)
+            .unattended()
+            .update(
+                status=RunStatus.RUNNING,
+                fence=models.F("fence") + 1,
+                lease_until=timezone.now() + LEASE,
+                **values,
+            )
+        )
+        if won:  # how far the worker before came is on the row too
+            plain = [f.attname for f in self._meta.concrete_fields if not f.is_relation]
+            self.refresh_from_db(fields=plain)
+        return won == 1
+
+    def write(self, **values: Any) -> bool:
+        """Update the row and extend the lease; False when the run was taken away."""
+        own: Any = type(self)._default_manager
+        owned = own.filter(pk=self.pk, fence=self.fence, status=RunStatus.RUNNING)
+        changed: int = owned.update(**{"lease_until": timezone.now() + LEASE, **values})
+        return changed == 1
+
+    def renew(self) -> RunStatus | None:
+        """Extend the lease; gives the status, or None when the run was taken away."""
+        return RunStatus.RUNNING if self.write() else None
+
+    def finish(self, status: RunStatus, **values: Any) -> bool:
+        """End the run if this worker still owns it."""
+        return self.write(status=status, finished_at=timezone.now(), lease_until=None, **values)
+
+
+class MaterializeRun(LeasedRun):
+    """One (re)building of a view version's online state from the event log."""
+
+    version = models.ForeignKey(
+        FeatureViewVersion, on_delete=models.CASCADE, related_name="materialize_runs"
+    )
+    reason = models.CharField(max_length=200, blank=True)
+    cursor = models.CharField(max_length=200, blank=True, help_text="the last day that is done")
+    events = models.PositiveBigIntegerField(default=0)
+
+    objects = LeasedRunQuerySet["MaterializeRun"].as_manager()
+
+    class Meta(LeasedRun.Meta):
+        verbose_name = "materialize run"
         constraints = [
             models.UniqueConstraint(
                 fields=["version"],
@@ -49,88 +90,33 @@ class MaterializeRun(models.Model):
     def __str__(self) -> str:
         return f"{self.version} {self.created_at:%Y-%m-%d %H:%M}"
 
-    def claim(self) -> bool:
-        """Take the run, queued or left by a worker that vanished; False when somebody has it."""
-        won = (
-            MaterializeRun.objects.filter(pk=self.pk)
-            .unattended()
-            .update(
-                status=RunStatus.RUNNING,
-                fence=models.F("fence") + 1,
-                lease_until=timezone.now() + LEASE,
-            )
-        )
-        if won:
-            self.refresh_from_db(fields=["status", "fence", "lease_until", "cursor", "events"])
-        return won == 1
 
-    def write(self, **values: Any) -> bool:
-        """Update the row and extend the lease; False when the run was taken away."""
-        owned = MaterializeRun.objects.filter(
-            pk=self.pk, fence=self.fence, status=RunStatus.RUNNING
-        )
-        return owned.update(lease_until=timezone.now() + LEASE, **values) == 1
-
-
-class HistoricalJob(models.Model):
+class HistoricalJob(LeasedRun):
     """A request for features as of past moments, whose answer is a Parquet file."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     feature_set = models.ForeignKey(
         FeatureSet, on_delete=models.PROTECT, related_name="historical_jobs"
     )
     request = models.JSONField(help_text="either from and to, or rows of keys and times")
-    fence = models.PositiveIntegerField(default=0, help_text="how often a worker took it")
-    lease_until = models.DateTimeField(null=True, blank=True)
-    status = models.CharField(max_length=12, choices=RunStatus, default=RunStatus.QUEUED)
-    progress = models.PositiveSmallIntegerField(default=0, help_text="percent")
     output_path = models.CharField(max_length=500, blank=True, help_text="below the data root")
     rows = models.PositiveBigIntegerField(default=0)
     notes = models.JSONField(default=list, blank=True)
-    error = models.TextField(blank=True)
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
     )
-    created_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
     started_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
 
     objects = HistoricalJobQuerySet.as_manager()
 
-    class Meta:
+    class Meta(LeasedRun.Meta):
         verbose_name = "historical features"
         verbose_name_plural = "historical features"
-        ordering = ("-created_at",)
 
     def __str__(self) -> str:
         return f"{self.feature_set} {self.created_at:%Y-%m-%d %H:%M}"
 
-    def claim(self) -> bool:
-        """Take the job, queued or left by a worker that vanished; False when somebody has it."""
-        now = timezone.now()
-        won = (
-            HistoricalJob.objects.filter(pk=self.pk)
-            .unattended()
-            .update(
-                status=RunStatus.RUNNING,
-                fence=models.F("fence") + 1,
-                lease_until=now + LEASE,
-                started_at=now,
-                progress=0,
-            )
-        )
-        if won:
-            self.refresh_from_db(fields=["status", "fence", "lease_until", "started_at"])
-        return won == 1
-
-    def write(self, **values: Any) -> bool:
-        """Update the row and extend the lease; False when the job was taken away."""
-        owned = HistoricalJob.objects.filter(pk=self.pk, fence=self.fence, status=RunStatus.RUNNING)
-        return owned.update(**{"lease_until": timezone.now() + LEASE, **values}) == 1
-
-    def finish(self, status: RunStatus, **values: Any) -> bool:
-        """End the job if this worker still owns it."""
-        return self.write(status=status, finished_at=timezone.now(), lease_until=None, **values)
+    def claim(self, **values: Any) -> bool:
+        return super().claim(started_at=timezone.now(), progress=0, **values)
 
     def give_up(self, error: str) -> bool:
         """Fail a job whose worker vanished; False when it moved on meanwhile."""

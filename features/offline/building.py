@@ -1,7 +1,6 @@
 """Features as of past moments: training sets, moments, served events, backfills."""
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,19 +12,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from django.utils import timezone
 
-from features import label_log, log
+from aegisml.base import paths
+from features import label_log
 from features.log.events import microseconds
+from features.log.files import plain
+from features.log.sealing import snapshot
 from features.ml import windows
 from features.ml.definition import View
 from features.ml.durations import DAY
 from features.ml.schema import EVENT_TIME, Schema
 from features.ml.shaping import Columns, as_arrow, finish
 from features.models import FeatureSet, FeatureViewVersion, Stream
-from features.offline.rows import Bounds, Row, Spells
+from features.offline.chunks import Chunk
+from features.offline.rows import Asked, Bounds, Spells
 from features.offline.scanning import Scan, duckdb_connection
 
 Report = Callable[[int], None]
-MAX_NOTED = 5
+Placed = tuple[Chunk, npt.NDArray[np.int64]]  # asks, and which of the asked rows they are
 _TIME = pa.timestamp("us", tz="UTC")
 
 
@@ -61,10 +64,12 @@ def training_set(  # noqa: PLR0913 - what a data set is made of
     target: Path,
     as_known: bool = True,
     mature_at: datetime | None = None,
+    beside: Collection[str] = (),
     report: Report = _silent,
 ) -> Built:
     """Write one row per event of [since, until): event_id, event_time, the set's features, label.
 
+    The event's own fields named in `beside` follow as "event.<field>", for whoever evaluates.
     Features are as known when the event arrived, unless `as_known` is false. The label is the
     one known at `mature_at` (default now); an event without one counts as genuine once the
     stream's label delay is over, and is left out before that. The file is whole or not there.
@@ -75,26 +80,34 @@ def training_set(  # noqa: PLR0913 - what a data set is made of
     spells = Spells(label_log.intervals(stream))
     members = list(feature_set.members.select_related("version__view__stream"))
     views = [member.version.compiled for member in members]
-    paths = log.snapshot(stream, since=bounds.since - max(map(_reach, views)), until=bounds.until)
+    oldest = bounds.since - max(view.reach for view in views)
+    files = snapshot(stream, since=oldest, until=bounds.until)
     report(5)
     with duckdb_connection() as connection:
-        scan = Scan(connection, stream.schema, paths, spells)
-        asked = scan.events(bounds, fields=frozenset().union(*(view.fields for view in views)))
+        scan = Scan(connection, stream.schema, files, spells)
+        wanted = frozenset(beside).union(*(view.fields for view in views))
+        asked = scan.events(bounds, fields=wanted)
         report(15)
         features: dict[str, pa.Array] = {}
         for i, (member, view) in enumerate(zip(members, views, strict=True)):
-            columns = _of_events(scan, view, bounds, asked, as_known=as_known)
-            features |= {name: as_arrow(view, name, columns[name]) for name in member.names}
+            places = _of_events(scan, view, bounds, asked)
+            done = _computed(view, asked, places, as_known=as_known)
+            features |= {name: as_arrow(view, name, done[name]) for name in member.names}
             report(15 + 75 * (i + 1) // len(members))
         labels, usable = _labels(stream, asked, spells, mature)
     table = pa.table(
         {"event_id": asked.ids, "event_time": pa.array(asked.time).cast(_TIME), **features,
-         "label": pa.array(labels, pa.int8())}
+         "label": pa.array(labels, pa.int8()),
+         **{f"event.{name}": _own(asked.fields[name]) for name in sorted(beside)}}
     )  # fmt: skip
     table = table.filter(pa.array(usable)).sort_by("event_time")
     _write(table, target)
     report(100)
     return Built(table.num_rows, _notes(stream, asked, usable, as_known=as_known))
+
+
+def _own(values: Any) -> pa.Array:
+    return pa.array(values, pa.string()) if values.dtype == object else pa.array(values)
 
 
 def at_moments(
@@ -111,8 +124,8 @@ def at_moments(
     maybe fields of the event for the transforms. What counts is what was known
     at `at`; with `as_known` false, what happened until then.
     """
-    row = _asks_table(feature_set.stream.schema, asks)
-    features = _at(feature_set, row, as_known=as_known, report=report)
+    asked = _asked(feature_set.stream.schema, asks)
+    features = _at(feature_set, asked, as_known=as_known, report=report)
     table = asks
     for name, column in features.items():
         table = table.append_column(name, column)
@@ -133,7 +146,7 @@ def served_again(feature_set: FeatureSet, asks: Sequence[Again]) -> list[dict[st
         columns[f"field {field.name}"] = [ask.event.get(field.name) for ask in asks]
     for entity in schema.entities:
         columns[f"entity {entity}"] = [ask.keys.get(entity) for ask in asks]
-    features = _at(feature_set, Row.of(schema, columns), as_known=True, report=_silent)
+    features = _at(feature_set, Asked.of(schema, columns), as_known=True, report=_silent)
     lists = {name: column.to_pylist() for name, column in features.items()}
     return [{name: values[i] for name, values in lists.items()} for i in range(len(asks))]
 
@@ -154,17 +167,13 @@ def backfill_to(
     """The same into a Parquet file, entity by entity, in bounded memory; gives the rows."""
     rows = 0
     writer: pq.ParquetWriter | None = None
-    scratch = _scratch(target)
-    try:
+    with paths.replacing(target) as scratch:
         for chunk in _backfilled(version, since, until):
             writer = writer or pq.ParquetWriter(scratch, chunk.schema, compression="zstd")
             writer.write_table(chunk)
             rows += chunk.num_rows
         if writer is not None:
             writer.close()
-            scratch.replace(target)
-    finally:
-        scratch.unlink(missing_ok=True)
     return rows
 
 
@@ -173,15 +182,15 @@ def _backfilled(
 ) -> Iterator[pa.Table]:
     view, stream = version.compiled, version.view.stream
     bounds = Bounds(microseconds(since), microseconds(until))
-    paths = log.snapshot(stream, since=bounds.since - _reach(view), until=bounds.until)
+    files = snapshot(stream, since=bounds.since - view.reach, until=bounds.until)
     spells = Spells(label_log.intervals(stream) if view.reads_labels else None)
     with duckdb_connection() as connection:
-        scan = Scan(connection, stream.schema, paths, spells)
+        scan = Scan(connection, stream.schema, files, spells)
         if view.entity is None:
             for asked in scan.event_chunks(bounds, fields=view.fields):
                 yield _filled(view, {}, asked.ids, asked.time, asked.fields)
             return
-        for chunk in scan.entities(view, bounds, reach=_reach(view), with_ids=True):
+        for chunk in scan.entities(view, bounds, with_ids=True):
             computed = windows.compute(view, chunk.events, chunk.positives, chunk.asks)
             yield _filled(view, computed, chunk.ask_ids(), chunk.asks.time, chunk.ask_fields())
 
@@ -198,41 +207,45 @@ def _filled(
     return pa.table({"event_id": ids, "event_time": pa.array(time).cast(_TIME), **features})
 
 
-def _of_events(scan: Scan, view: View, bounds: Bounds, asked: Row, *, as_known: bool) -> Columns:
-    """The view's features of the events in bounds, in the order of `asked`, which is by seq."""
-    computed = _blank(view, len(asked))
+def _of_events(scan: Scan, view: View, bounds: Bounds, asked: Asked) -> Iterator[Placed]:
+    """The events in bounds as asks; `asked` is sorted by seq."""
     if view.entity is not None:
-        for chunk in scan.entities(view, bounds, reach=_reach(view)):
-            found = windows.compute(
-                view, chunk.events, chunk.positives, chunk.asks, as_known=as_known
-            )
-            _scatter(found, np.searchsorted(asked.seq, chunk.asks.seq), computed)
+        for chunk in scan.entities(view, bounds):
+            yield chunk, np.searchsorted(asked.seq, chunk.asks.seq)
+
+
+def _of_moments(scan: Scan, view: View, bounds: Bounds, asked: Asked) -> Iterator[Placed]:
+    if view.entity is not None:
+        for chunk in scan.moments(view, asked, bounds):
+            yield chunk, chunk.ask_rows
+
+
+def _computed(view: View, asked: Asked, places: Iterable[Placed], *, as_known: bool) -> Columns:
+    """The view's features in the order of `asked`."""
+    computed = _blank(view, len(asked))
+    for chunk, rows in places:
+        found = windows.compute(view, chunk.events, chunk.positives, chunk.asks, as_known=as_known)
+        _scatter(found, rows, computed)
     return finish(view, computed, {**asked.fields, EVENT_TIME: asked.time}, len(asked))
 
 
 def _at(
-    feature_set: FeatureSet, asked: Row, *, as_known: bool, report: Report
+    feature_set: FeatureSet, asked: Asked, *, as_known: bool, report: Report
 ) -> dict[str, pa.Array]:
     stream = feature_set.stream
     members = list(feature_set.members.select_related("version__view__stream"))
     spells = Spells(label_log.intervals(stream))
-    reach = max(_reach(member.version.compiled) for member in members)
+    reach = max(member.version.compiled.reach for member in members)
     since = int(asked.time.min()) - reach if len(asked) else 0
     until = int(asked.time.max()) + 1 if len(asked) else 0
-    paths = log.snapshot(stream, since=since, until=until)
+    files = snapshot(stream, since=since, until=until)
     features: dict[str, pa.Array] = {}
     with duckdb_connection() as connection:
-        scan = Scan(connection, stream.schema, paths, spells)
+        scan = Scan(connection, stream.schema, files, spells)
         for i, member in enumerate(members):
             view = member.version.compiled
-            computed = _blank(view, len(asked))
-            if view.entity is not None:
-                for chunk in scan.moments(view, asked, Bounds(since, until)):
-                    found = windows.compute(
-                        view, chunk.events, chunk.positives, chunk.asks, as_known=as_known
-                    )
-                    _scatter(found, chunk.ask_rows, computed)
-            done = finish(view, computed, {**asked.fields, EVENT_TIME: asked.time}, len(asked))
+            places = _of_moments(scan, view, Bounds(since, until), asked)
+            done = _computed(view, asked, places, as_known=as_known)
             features |= {name: as_arrow(view, name, done[name]) for name in member.names}
             report(5 + 90 * (i + 1) // len(members))
     return features
@@ -255,35 +268,24 @@ def _scatter(found: Columns, rows: npt.NDArray[np.int64], into: Columns) -> None
             into[name][rows] = column
 
 
-def _reach(view: View) -> int:
-    return max(view.horizon, view.ttl or 0)
-
-
-def _asks_table(schema: Schema, asks: pa.Table) -> Row:
-    at = asks["at"].cast(_TIME).cast(pa.int64()).to_pylist()
+def _asked(schema: Schema, asks: pa.Table) -> Asked:
+    at = plain(asks["at"].cast(_TIME))
     columns: dict[str, list[Any]] = {
         "at": at, "known": at, "event_id": [None] * len(at)
     }  # fmt: skip
     names = set(asks.column_names)
     for field in schema.fields:
         given = field.name in names and field.name != "at"
-        columns[f"field {field.name}"] = _plain(asks[field.name]) if given else [None] * len(at)
+        columns[f"field {field.name}"] = plain(asks[field.name]) if given else [None] * len(at)
     for entity in schema.entities:
         columns[f"entity {entity}"] = (
             asks[entity].to_pylist() if entity in names else [None] * len(at)
         )
-    return Row.of(schema, columns)
-
-
-def _plain(column: pa.ChunkedArray) -> list[Any]:
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(_TIME).cast(pa.int64())
-    values: list[Any] = column.to_pylist()
-    return values
+    return Asked.of(schema, columns)
 
 
 def _labels(
-    stream: Stream, asked: Row, spells: Spells, mature: int
+    stream: Stream, asked: Asked, spells: Spells, mature: int
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
     """Whether each event is confirmed risk as known at `mature`, and whether that can be said."""
     own_known = (asked.known <= mature) & ~np.isnan(asked.label)
@@ -296,7 +298,7 @@ def _labels(
 
 
 def _notes(
-    stream: Stream, asked: Row, usable: npt.NDArray[np.bool_], *, as_known: bool
+    stream: Stream, asked: Asked, usable: npt.NDArray[np.bool_], *, as_known: bool
 ) -> tuple[str, ...]:
     notes = []
     left_out = int((~usable).sum())
@@ -315,14 +317,5 @@ def _notes(
 
 
 def _write(table: pa.Table, target: Path) -> None:
-    scratch = _scratch(target)
-    try:
+    with paths.replacing(target) as scratch:
         pq.write_table(table, scratch, compression="zstd")
-        scratch.replace(target)
-    finally:
-        scratch.unlink(missing_ok=True)
-
-
-def _scratch(target: Path) -> Path:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    return target.with_name(f".{target.name}.{os.getpid()}")

@@ -21,7 +21,6 @@ NUMBER_LINE = 2**62
 class Chunk:
     """Whole entities, ready for `windows.compute`; `ask_rows` are positions in the asked rows."""
 
-    view: View
     events: Events
     positives: Positives
     asks: Asks
@@ -84,7 +83,6 @@ class Chunker:
             own=np.where(own >= 0, position[own], -1)[is_ask],
         )
         return Chunk(
-            view=view,
             events=events,
             positives=self._positives(table, is_event, events),
             asks=asks,

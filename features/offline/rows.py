@@ -23,7 +23,7 @@ class Bounds:
 
 
 @dataclass(frozen=True)
-class Row:
+class Asked:
     """What is asked about, one position per ask. `label` is the event's own, NaN for none;
     `fields` are columns as expressions read them; `keys` are the entities' keys as text."""
 
@@ -39,7 +39,7 @@ class Row:
         return len(self.time)
 
     @classmethod
-    def of(cls, schema: Schema, columns: Mapping[str, Sequence[Any]]) -> "Row":
+    def of(cls, schema: Schema, columns: Mapping[str, Sequence[Any]]) -> "Asked":
         """From lists: at, known, event_id, "field <name>" and "entity <name>"."""
         count = len(columns["at"])
         fields = {f.name: listed(f, columns[f"field {f.name}"]) for f in schema.fields}

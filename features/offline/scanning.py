@@ -14,7 +14,7 @@ from django.conf import settings
 from features.ml.definition import View
 from features.ml.schema import EVENT_TIME, Schema
 from features.offline.chunks import CHUNK, Chunk, Chunker
-from features.offline.rows import Bounds, Row, Spells, columns_of, floats, ints
+from features.offline.rows import Asked, Bounds, Spells, columns_of, floats, ints
 
 BATCH = 100_000
 
@@ -52,13 +52,13 @@ class Scan:
         self._paths = list(paths)
         self._spells = spells
 
-    def events(self, bounds: Bounds, *, fields: Iterable[str]) -> Row:
+    def events(self, bounds: Bounds, *, fields: Iterable[str]) -> Asked:
         """The events of a stretch of time, in the order of arrival."""
         names = sorted(set(fields) - {EVENT_TIME})
         query = f"{self._events_query(bounds, names)} ORDER BY _s"
         return self._row(self._connection.sql(query).to_arrow_table(), names)
 
-    def event_chunks(self, bounds: Bounds, *, fields: Iterable[str]) -> Iterator[Row]:
+    def event_chunks(self, bounds: Bounds, *, fields: Iterable[str]) -> Iterator[Asked]:
         """The same in any order, some at a time."""
         names = sorted(set(fields) - {EVENT_TIME})
         reader = self._connection.sql(self._events_query(bounds, names)).to_arrow_reader(CHUNK)
@@ -71,8 +71,8 @@ class Scan:
               {_selected(self._schema, names)}
             FROM {self._source()} WHERE {_within(bounds)}"""  # noqa: S608 - our own names
 
-    def _row(self, table: pa.Table, names: Sequence[str]) -> Row:
-        return Row(
+    def _row(self, table: pa.Table, names: Sequence[str]) -> Asked:
+        return Asked(
             ids=table["_id"].combine_chunks(),
             time=ints(table["_t"]),
             known=ints(table["_k"]),
@@ -81,9 +81,7 @@ class Scan:
             fields=columns_of(self._schema, table, names),
         )
 
-    def entities(
-        self, view: View, bounds: Bounds, *, reach: int, with_ids: bool = False
-    ) -> Iterator[Chunk]:
+    def entities(self, view: View, bounds: Bounds, *, with_ids: bool = False) -> Iterator[Chunk]:
         """Chunks in which each event of `bounds` is an ask."""
         names = sorted(view.fields - {EVENT_TIME})
         needs_ids = with_ids or (view.reads_labels and bool(self._spells))
@@ -93,12 +91,12 @@ class Scan:
               {self._label() if view.reads_labels else "NULL"}::DOUBLE AS _label, true AS _is_event,
               _t >= {bounds.since} AS _is_ask, 0::BIGINT AS _row{_selected(self._schema, names)}
             FROM {self._source()}
-            WHERE {key} IS NOT NULL AND {_within(Bounds(bounds.since - reach, bounds.until))}
+            WHERE {key} IS NOT NULL AND {_within(Bounds(bounds.since - view.reach, bounds.until))}
             ORDER BY _key, _t, _k, _s"""  # noqa: S608 - names of the schema's form, our own numbers
         reader = self._connection.sql(query).to_arrow_reader(BATCH)
         yield from Chunker(view, names, self._spells).chunks(reader)
 
-    def moments(self, view: View, asked: Row, bounds: Bounds) -> Iterator[Chunk]:
+    def moments(self, view: View, asked: Asked, bounds: Bounds) -> Iterator[Chunk]:
         """Chunks in which each of `asked` is an ask; its `event_id` names its own event."""
         names = sorted(view.fields - {EVENT_TIME})
         rows = {

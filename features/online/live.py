@@ -42,7 +42,7 @@ class Target:
             label=str(version),
             prefix=keys.version_prefix(version.pk),
             view=view,
-            keep=max(view.horizon, view.ttl or 0) + settings.FEATURES.late_days * DAY,
+            keep=view.reach + settings.FEATURES.late_days * DAY,
             entity=view.entity,
             entity_field=view.entity_field,
             horizon=view.horizon,

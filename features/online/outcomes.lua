@@ -14,6 +14,6 @@ for i = 2, #ARGV, 3 do
   end
   times[#times + 1] = tonumber(time)
 end
-forget_tiles(KEYS[2], times)
+if redis.call('EXISTS', KEYS[2]) == 1 then forget_tiles(KEYS[2], times) end
 redis.call('PEXPIRE', KEYS[3], ARGV[1])
 return 0

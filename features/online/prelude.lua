@@ -9,7 +9,6 @@ end
 
 -- Forget the tiles that cover the moments; they are made again from the events when asked for.
 local function forget_tiles(key, times)
-  if redis.call('EXISTS', key) == 0 then return end
   for _, time in ipairs(times) do
     for level in ipairs(WIDTHS) do redis.call('HDEL', key, tile_name(level, time)) end
   end

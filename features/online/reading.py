@@ -11,7 +11,7 @@ import structlog
 from aegisml.base.errors import NotReady
 from features.ml import recent
 from features.ml.definition import View
-from features.ml.recent import Answer
+from features.ml.recent import Answer, Asked
 from features.online import client, keys, tiles
 from features.online.asks import Approximate, Ask, Fetched, ViewState
 from features.online.client import Command, Reply
@@ -33,20 +33,21 @@ def fetch(plan: Plan, asks: Sequence[Ask]) -> list[Fetched]:
     """
     stored = [part.target for part in plan.parts if part.target.entity is not None]
     limits = [plan.max_exact, BUDGET // max(1, len(asks) * len(stored))]
-    reads = [
-        _read(target, ask, key, limits)
-        for ask in asks
-        for target in stored
-        if (key := ask.keys.get(target.entity or "")) is not None
-    ]
+    asked: list[Asked] = []
+    reads: list[Command] = []
+    for ask in asks:
+        for target in stored:
+            key = ask.keys.get(target.entity or "")
+            if key is not None:
+                asked.append(_asked(target.view, ask))
+                reads.append(_read(target, asked[-1], key, limits))
     # The markers are asked for last: a Redis that is emptied meanwhile can't have them.
     markers: list[Command] = [[b"EXISTS", keys.ready(target.prefix)] for target in stored]
-    replies = iter(_exchange([*reads, *markers]))
-    found = [next(replies) for _ in reads]
-    for target, marked in zip(stored, replies, strict=True):
+    replies = _exchange([*reads, *markers])
+    for target, marked in zip(stored, replies[len(reads) :], strict=True):
         if marked != 1:
             raise NotReady(f"The online state of {target.label} is not built yet.", retry_after=5)
-    rows = iter(_finished(reads, found))
+    rows = zip(asked, _finished(reads, replies[: len(reads)]), strict=True)
     return [_answered(plan, ask, rows) for ask in asks]
 
 
@@ -75,28 +76,31 @@ def _exchange(commands: Sequence[Command]) -> list[Reply]:
         raise NotReady("The online store is not reachable.", retry_after=2) from None
 
 
-def _read(target: Target, ask: Ask, key: str, limits: list[int]) -> Command:
+def _asked(view: View, ask: Ask) -> Asked:
+    return Asked.of(view, at=ask.at, event=ask.event, event_id=ask.event_id)
+
+
+def _read(target: Target, asked: Asked, key: str, limits: list[int]) -> Command:
     entity = keys.entity_prefix(target.prefix, key)
     parts = "etl" if target.reads_labels else "et"
     arguments: list[client.Part] = [
-        ask.at,
-        ask.at - target.horizon,
-        ask.at - target.keep,
+        asked.at,
+        asked.at - target.horizon,
+        asked.at - target.keep,
         *limits,
         target.wanted.text,
-        tiles.own_member(target.view, ask),
+        tiles.own_member(asked),
     ]
     return client.READ.call([entity + part for part in parts], arguments)
 
 
-def _answered(plan: Plan, ask: Ask, rows: Iterator[Reply]) -> Fetched:
+def _answered(plan: Plan, ask: Ask, rows: Iterator[tuple[Asked, Reply]]) -> Fetched:
     fetched = Fetched(values={}, statuses={}, views={})
     for part in plan.parts:
         target = part.target
         answer, rough = _answer(target, ask, rows)
         for name in part.names:
-            value = answer.values[name]
-            fetched.values[name], fetched.statuses[name] = value.value, value.status
+            fetched.values[name], fetched.statuses[name] = answer.values[name]
         age = None if answer.as_of is None else ask.at - answer.as_of
         fetched.views[target.label] = state = ViewState(as_of=answer.as_of, age=age)
         if rough is not None:
@@ -104,25 +108,20 @@ def _answered(plan: Plan, ask: Ask, rows: Iterator[Reply]) -> Fetched:
     return fetched
 
 
-def _answer(target: Target, ask: Ask, rows: Iterator[Reply]) -> tuple[Answer, Approximate | None]:
-    events: list[Any] = []
-    positives: list[str] = []
-    if target.entity is not None:
-        if ask.keys.get(target.entity) is None:
-            return _of_nobody(target.view, ask), None
-        found = orjson.loads(next(rows))
-        if isinstance(found, dict):
-            return tiles.answer(target.view, target.wanted, ask, found)
-        events, positives = found
-    exact = recent.answer(
-        target.view,
-        at=ask.at,
-        events=events,
-        positives=set(positives),
-        event=ask.event,
-        event_id=ask.event_id,
-    )
-    return exact, None
+def _answer(
+    target: Target, ask: Ask, rows: Iterator[tuple[Asked, Reply]]
+) -> tuple[Answer, Approximate | None]:
+    view = target.view
+    if target.entity is None:
+        return recent.answer_to(view, _asked(view, ask), (), ()), None
+    if ask.keys.get(target.entity) is None:
+        return _of_nobody(view, ask), None
+    asked, reply = next(rows)
+    found = orjson.loads(reply)
+    if isinstance(found, dict):
+        return tiles.answer(view, target.wanted, asked, found)
+    events, positives = found
+    return recent.answer_to(view, asked, events, set(positives)), None
 
 
 def _of_nobody(view: View, ask: Ask) -> Answer:

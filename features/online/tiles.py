@@ -14,8 +14,8 @@ import orjson
 
 from features.ml import recent
 from features.ml.definition import Aggregation, View
-from features.ml.recent import Answer
-from features.online.asks import Approximate, Ask
+from features.ml.recent import Answer, Asked
+from features.online.asks import Approximate
 
 SKETCH = 256
 DISTINCT_ERROR = 1 / math.sqrt(SKETCH - 2)  # relative standard error of k minimum values
@@ -50,16 +50,15 @@ class Wanted:
         return cls({pair: place for place, pair in enumerate(pairs)}, orjson.dumps(request))
 
 
-def own_member(view: View, ask: Ask) -> bytes:
+def own_member(asked: Asked) -> bytes:
     """The event at hand as the store would hold it; empty without one."""
-    values = None if ask.event is None else recent.inputs(view, ask.event)
-    if values is None:
+    if asked.kept is None:
         return b""
-    return orjson.dumps([ask.at, _LAST, ask.event_id, *values])
+    return orjson.dumps([asked.at, _LAST, asked.event_id, *asked.kept])
 
 
 def answer(
-    view: View, wanted: Wanted, ask: Ask, found: Mapping[str, Any]
+    view: View, wanted: Wanted, asked: Asked, found: Mapping[str, Any]
 ) -> tuple[Answer, Approximate]:
     """The view's features from what `tiles.lua` found."""
     windows = found["windows"]
@@ -72,14 +71,12 @@ def answer(
             error = DISTINCT_ERROR
     for sequence, rows in zip(view.sequences, found["rows"], strict=True):
         alone = replace(view, features=(sequence,), ttl=None)
-        looked = recent.answer(
-            alone, at=ask.at, events=rows, positives=(), event=ask.event, event_id=ask.event_id
-        )
+        looked = recent.answer_to(alone, asked, rows, ())
         computed[sequence.name] = looked.values[sequence.name].value
-    as_of = found["newest"] if not own_member(view, ask) else ask.at
-    is_old = view.ttl is not None and as_of < ask.at - view.ttl
+    as_of = found["newest"] if asked.kept is None else asked.at
+    is_old = view.ttl is not None and as_of < asked.at - view.ttl
     state = recent.EXPIRED if is_old else recent.PRESENT
-    values = recent.finish(view, at=ask.at, event=ask.event, state=state, computed=computed)
+    values = recent.finish(view, at=asked.at, event=asked.event, state=state, computed=computed)
     return Answer(values, as_of), Approximate(events=found["events"], distinct_error=error)
 
 

@@ -10,7 +10,6 @@ from features.ml.rows import Checker
 from features.models import FeatureSet
 
 MAX_ROWS = 10_000
-MAX_KEY = 1000
 SHOWN_ERRORS = 100
 AT = "at"
 
@@ -79,12 +78,12 @@ class _Reader:
 
     def _keys(self, row: Mapping[str, Any], place: str) -> dict[str, str]:
         keys: dict[str, str] = {}
-        for entity, name in self._schema.entities.items():
+        for entity in self._schema.entities:
             given = row.get(entity)
             if given is None:
                 continue
-            key = _key(given, is_integer=self._schema.by_name[name].type == "integer")
-            if key is None:
+            key = self._schema.key_of(entity, given)
+            if key is None or "\x00" in key:  # PostgreSQL, which keeps the rows, takes no NUL
                 self._wrong(f"{place}.{entity}", "is no key of this entity")
             else:
                 keys[entity] = key
@@ -92,13 +91,3 @@ class _Reader:
 
     def _wrong(self, place: str, text: str) -> None:
         self.problems.append(FieldError(place, text))
-
-
-def _key(given: Any, *, is_integer: bool) -> str | None:
-    """The key's one spelling; None for what can't be one."""
-    if type(given) not in (str, int) or not 0 < len(str(given)) <= MAX_KEY:
-        return None
-    text = str(given)
-    if is_integer:
-        return str(int(text)) if text.removeprefix("-").isdecimal() and text.isascii() else None
-    return None if "\x00" in text else text

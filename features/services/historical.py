@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from django.conf import settings
 from django.contrib.admin.models import ADDITION
 from django.contrib.auth.models import User
@@ -19,6 +18,9 @@ from features.choices import RunStatus
 from features.models import FeatureSet, HistoricalJob
 from features.services.asking import checked_rows
 from features.services.stretches import stretch_problems
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MAX_SHOWN = 1000
 
@@ -70,17 +72,19 @@ def first_rows(*, job: HistoricalJob, limit: int) -> FirstRows:
         raise Conflict(f"The job has no rows to show: it is {status}. {job.error}".strip())
     try:
         with paths.open_below(settings.DATA_ROOT, job.output_path, field="output_path") as file:
-            table = _head(pq.ParquetFile(file), limit)
+            table = _head(file, limit)
     except (Invalid, FileNotFoundError):
         raise NotFound(f"The file {job.output_path} is gone.") from None
     return FirstRows(table.column_names, table.to_pylist())
 
 
-def _head(file: pq.ParquetFile, limit: int) -> pa.Table:
-    first = next(file.iter_batches(batch_size=limit), None)
-    if first is None:
-        return file.schema_arrow.empty_table()
-    return pa.Table.from_batches([first])
+def _head(file: BinaryIO, limit: int) -> "pa.Table":
+    import pyarrow as pa  # noqa: PLC0415 - few requests need it
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    parquet = pq.ParquetFile(file)
+    first = islice(parquet.iter_batches(batch_size=limit), 1)
+    return pa.Table.from_batches(first, schema=parquet.schema_arrow)
 
 
 def _by_rows(asked: Asked) -> dict[str, Any]:

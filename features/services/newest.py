@@ -1,7 +1,7 @@
 """The newest events of a stream, for pages and previews: bounded in time and memory.
 
 Reads what is not sealed yet from the table, and the ends of the newest sealed
-files. Unlike `features.log.snapshot` it seals nothing.
+files. Unlike `features.log.sealing.snapshot` it seals nothing.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.log import Logged
-from features.log.events import as_typed, microseconds
-from features.log.files import absolute
+from features.log.events import logged
+from features.log.files import absolute, plain
 from features.models import HotEvent, Stream
 
 HOT = 2_000
@@ -51,16 +51,7 @@ class Read:
 def read(stream: Stream, fields: Iterable[str]) -> Read:
     """The stream's newest events with these fields at least."""
     waiting = HotEvent.objects.filter(stream=stream).order_by("-seq")[:HOT]
-    hot = [
-        Logged(
-            seq=row.seq,
-            event_id=row.event_id,
-            event_time=microseconds(row.event_time),
-            known_time=microseconds(row.known_time),
-            payload=as_typed(stream.schema, row.payload),
-        )
-        for row in waiting
-    ]
+    hot = [logged(stream.schema, row) for row in waiting]
     return Read(hot, list(_sealed(stream, [*OWN, *sorted(fields)])))
 
 
@@ -108,11 +99,8 @@ def _once(events: Iterable[Logged]) -> list[Logged]:
 
 
 def _events(table: pa.Table) -> Iterator[Logged]:
-    for i, column in enumerate(table.columns):
-        if pa.types.is_timestamp(column.type):
-            moments = column.cast(pa.timestamp("us", column.type.tz)).cast(pa.int64())
-            table = table.set_column(i, table.column_names[i], moments)
-    for row in table.to_pylist():
+    for values in zip(*map(plain, table.columns), strict=True):
+        row = dict(zip(table.column_names, values, strict=True))
         seq, event_id, event_time, known_time = (row.pop(name) for name in OWN)
         there = {name: value for name, value in row.items() if value is not None}
         yield Logged(seq, event_id, event_time, known_time, there)

@@ -20,8 +20,6 @@ from features.ml.schema import Schema
 from features.models import FeatureSet, FeatureViewVersion
 from features.online import Ask, Fetched, Plan
 
-MAX_KEY = 1000
-
 
 @dataclass(frozen=True)
 class Wanted:
@@ -99,22 +97,12 @@ def _keys(
             text = f"is no entity of the stream; known: {', '.join(schema.entities)}"
             problems.append(FieldError(name, text))
         elif value is not None:
-            key = _key(value, is_integer=schema.by_name[schema.entities[entity]].type == "integer")
+            key = schema.key_of(entity, value)
             if key is None:
                 problems.append(FieldError(name, "is no key of this entity"))
             else:
                 found[entity] = key
     return found
-
-
-def _key(value: Any, *, is_integer: bool) -> str | None:
-    """The key's one spelling; None for what can't be one."""
-    if type(value) not in (str, int) or not 0 < len(str(value)) <= MAX_KEY:
-        return None
-    if not is_integer:
-        return str(value)
-    text = str(value)
-    return str(int(text)) if text.removeprefix("-").isdecimal() and text.isascii() else None
 
 
 def _is_label_missing(schema: Schema, problem: Problem) -> bool:

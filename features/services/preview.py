@@ -17,7 +17,7 @@ from features.ml import recent
 from features.ml.definition import View
 from features.ml.schema import EVENT_TIME
 from features.models import Entity, Stream
-from features.services import newest, views
+from features.services import views
 
 SHOWN = 20  # newest events that are computed
 MOST_PER_KEY = 1_000
@@ -50,6 +50,8 @@ def preview(*, stream: Stream, entity: Entity | None, definition: Any) -> Previe
     Labels are those that stand now. Raises `Invalid` naming each wrong part of the definition.
     """
     _, view = views.checked_definition(stream=stream, entity=entity, definition=definition)
+    from features.services import newest  # noqa: PLC0415 - loads pyarrow
+
     read = newest.read(stream, _used(view))
     asked = read.newest(SHOWN)
     if not asked:

@@ -165,3 +165,22 @@ def test_no_file_handle_is_left_open_by_refusals(root: Path) -> None:
     for text in ("sub", "sub/missing", "sub/data.csv/x", "missing/x"):
         refusal(root, text)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def write_half(target: Path) -> None:
+    with paths.replacing(target) as scratch:
+        scratch.write_text("sec")
+        raise OSError("the disk is full")
+
+
+def test_a_file_takes_its_place_only_when_it_is_whole(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "data.csv"
+    with paths.replacing(target) as scratch:
+        scratch.write_text("first")
+        assert not target.exists()
+    with pytest.raises(OSError, match="full"):
+        write_half(target)
+    with paths.replacing(target):
+        """Nothing to say."""
+    assert target.read_text() == "first"
+    assert [path.name for path in target.parent.iterdir()] == ["data.csv"]

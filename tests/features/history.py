@@ -29,7 +29,7 @@ def payments(count: int = 600, *, start: datetime = START) -> list[dict[str, Any
                 transaction_id=f"p{i}",
                 timestamp=moment.isoformat(),
                 customer_id=f"c{rng.randrange(5)}",
-                amount=round(rng.lognormvariate(5.5 if fraud else 3.5, 0.6), 2),
+                amount=round(rng.lognormvariate(5.0 if fraud else 3.5, 0.8), 2),
                 merchant_category=rng.choice(["online", "travel"] if fraud else ["fuel", "online"]),
                 is_fraud=fraud,
             )

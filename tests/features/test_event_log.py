@@ -15,6 +15,7 @@ from django.db import DatabaseError, connection
 
 from aegisml.base.auth import roles
 from features import log, tasks
+from features.log import files as log_files
 from features.log import sealing
 from features.models import EventSegment, HotEvent, Stream
 from features.services import events, streams
@@ -67,7 +68,7 @@ def files() -> list[Path]:
 
 def test_sealing_moves_events_into_a_file_per_day(stream: Stream) -> None:
     sent = send(stream, 3, day=1) + send(stream, 2, day=0)
-    assert log.seal(stream) == 5
+    assert sealing.seal(stream) == 5
     assert not HotEvent.objects.exists()
     assert [(str(s.day), s.rows) for s in EventSegment.objects.all()] == [
         ("2026-03-01", 2), ("2026-03-02", 3),
@@ -86,7 +87,7 @@ def test_a_file_is_in_the_order_of_event_time_and_has_a_column_per_field(stream:
         at = MIDNIGHT + timedelta(seconds=second)
         rows = [raw_event(timestamp=at.isoformat(), is_fraud=True)]
         events.ingest(stream=stream, rows=rows, actor=stream.created_by, source="test")
-    log.seal(stream)
+    sealing.seal(stream)
     table = rows_of(settings.FEATURE_ROOT / EventSegment.objects.get().path)
     assert [event["timestamp"].second for event in table] == [10, 20, 30]
     assert [event["_seq"] for event in table] != sorted(event["_seq"] for event in table)
@@ -100,7 +101,7 @@ def test_a_file_is_in_the_order_of_event_time_and_has_a_column_per_field(stream:
 @pytest.mark.parametrize("amount", [1e300, 5e-324, 0.1, 1e15 + 0.3, 123456789012345678])
 def test_numbers_come_out_of_the_log_as_they_went_in(stream: Stream, amount: float) -> None:
     send(stream, amount=amount)
-    log.seal(stream)
+    sealing.seal(stream)
     table = rows_of(settings.FEATURE_ROOT / EventSegment.objects.get().path)
     assert table[0]["amount"] == float(amount)
 
@@ -110,7 +111,7 @@ def test_times_before_1970_lie_in_their_days(stream: Stream) -> None:
     for moment in (at, at - timedelta(microseconds=1), at + timedelta(days=1, microseconds=-1)):
         rows = [raw_event(timestamp=moment.isoformat())]
         events.ingest(stream=stream, rows=rows, actor=stream.created_by, source="test")
-    log.seal(stream)
+    sealing.seal(stream)
     assert [(str(s.day), s.rows) for s in EventSegment.objects.all()] == [
         ("1969-12-30", 1), ("1969-12-31", 2),
     ]  # fmt: skip
@@ -118,11 +119,11 @@ def test_times_before_1970_lie_in_their_days(stream: Stream) -> None:
 
 def test_a_snapshot_has_all_events_of_its_range(stream: Stream) -> None:
     by_day = {day: send(stream, 2, day=day) for day in range(4)}
-    assert len(ids(log.snapshot(stream))) == 8
+    assert len(ids(sealing.snapshot(stream))) == 8
     start = int(MIDNIGHT.timestamp()) * 1_000_000
-    found = ids(log.snapshot(stream, since=start + DAY, until=start + 3 * DAY))
+    found = ids(sealing.snapshot(stream, since=start + DAY, until=start + 3 * DAY))
     assert found == sorted(by_day[1] + by_day[2])
-    assert ids(log.snapshot(stream, since=start + 10 * DAY)) == []
+    assert ids(sealing.snapshot(stream, since=start + 10 * DAY)) == []
 
 
 def test_events_that_wait_for_the_online_store_are_in_snapshots_and_stay_in_the_table(
@@ -136,10 +137,10 @@ def test_events_that_wait_for_the_online_store_are_in_snapshots_and_stay_in_the_
         tasks.feed_waiting()
     assert HotEvent.objects.filter(is_online=False).count() == 4
     for _ in range(2):
-        assert ids(log.snapshot(stream)) == sorted(before + waiting)
+        assert ids(sealing.snapshot(stream)) == sorted(before + waiting)
     assert sealed_ids() == sorted(before)
     tasks.feed_waiting()
-    assert ids(log.snapshot(stream)) == sealed_ids() == sorted(before + waiting)
+    assert ids(sealing.snapshot(stream)) == sealed_ids() == sorted(before + waiting)
 
 
 def test_a_sealer_that_dies_before_it_commits_loses_and_doubles_nothing(
@@ -149,14 +150,14 @@ def test_a_sealer_that_dies_before_it_commits_loses_and_doubles_nothing(
     with monkeypatch.context() as dying:
         dying.setattr(sealing, "_delete_hot", lambda seqs: fail())
         with pytest.raises(DatabaseError):
-            log.seal(stream)
+            sealing.seal(stream)
     assert HotEvent.objects.count() == 4
     assert not EventSegment.objects.exists()
     assert len(files()) == 1, "the file was renamed before"
-    assert ids(log.snapshot(stream)) == sealed_ids() == sorted(sent)
-    assert log.clear_leftovers() == 0, "it may be another's that is about to commit"
-    assert log.clear_leftovers(older_than=-1) == 1
-    assert ids(log.snapshot(stream)) == sorted(sent)
+    assert ids(sealing.snapshot(stream)) == sealed_ids() == sorted(sent)
+    assert log_files.clear_leftovers() == 0, "it may be another's that is about to commit"
+    assert log_files.clear_leftovers(older_than=-1) == 1
+    assert ids(sealing.snapshot(stream)) == sorted(sent)
 
 
 def fail() -> int:
@@ -169,7 +170,7 @@ def test_a_full_disk_leaves_no_half_file(stream: Stream, monkeypatch: pytest.Mon
         full.setattr(os, "fsync", lambda handle: full_disk())
         tasks.seal_streams()
     assert files() == []
-    assert ids(log.snapshot(stream)) == sorted(sent)
+    assert ids(sealing.snapshot(stream)) == sorted(sent)
 
 
 def full_disk() -> None:
@@ -186,7 +187,7 @@ def test_sealers_at_the_same_time_seal_each_event_once() -> None:
         barrier.wait()
         try:
             while HotEvent.objects.exists():
-                log.seal(stream, limit=500 + number)
+                sealing.seal(stream, limit=500 + number)
         finally:
             connection.close()
 
@@ -224,7 +225,7 @@ def test_snapshots_while_events_arrive_and_are_sealed_are_never_short() -> None:
         until = time.monotonic() + 3
         while time.monotonic() < until:
             expected = set(told)
-            found = ids(log.snapshot(stream))
+            found = ids(sealing.snapshot(stream))
             assert len(found) == len(set(found))
             assert expected <= set(found)
     finally:
@@ -240,16 +241,16 @@ def test_small_files_of_a_day_are_merged_and_old_ones_stay_for_their_readers(
     sent = []
     for _ in range(9):
         sent += send(stream, 2)
-        log.seal(stream)
+        sealing.seal(stream)
     other = send(stream, 1, day=1)
-    reader = log.snapshot(stream)
+    reader = sealing.snapshot(stream)
     tasks.seal_streams()  # nothing waits, so nothing is done
     sent += send(stream, 1)
     tasks.seal_streams()
     assert [(str(s.day), s.rows) for s in EventSegment.objects.all()] == [
         ("2026-03-01", 19), ("2026-03-02", 1),
     ]  # fmt: skip
-    assert sealed_ids() == ids(log.snapshot(stream)) == sorted(sent + other)
+    assert sealed_ids() == ids(sealing.snapshot(stream)) == sorted(sent + other)
     for path in files():
         os.utime(path, (0, 0))
     old = EventSegment.objects.get(day="2026-03-02")
@@ -263,12 +264,12 @@ def test_small_files_of_a_day_are_merged_and_old_ones_stay_for_their_readers(
 def test_merged_files_stay_although_they_were_written_long_ago(stream: Stream) -> None:
     for _ in range(9):
         send(stream, 1)
-        log.seal(stream)
+        sealing.seal(stream)
     for path in files():
         os.utime(path, (0, 0))
-    reader = log.snapshot(stream)
-    assert log.compact(stream) == 9
-    assert log.clear_leftovers() == 0
+    reader = sealing.snapshot(stream)
+    assert sealing.compact(stream) == 9
+    assert log_files.clear_leftovers() == 0
     assert len(ids(reader)) == 9
 
 
@@ -277,23 +278,23 @@ def test_a_merge_that_dies_before_it_commits_changes_nothing(
 ) -> None:
     for _ in range(9):
         send(stream, 1)
-        log.seal(stream)
-    before = ids(log.snapshot(stream))
+        sealing.seal(stream)
+    before = ids(sealing.snapshot(stream))
     with monkeypatch.context() as dying:
         dying.setattr(EventSegment.objects, "bulk_create", lambda rows: fail())
         with pytest.raises(DatabaseError):
-            log.compact(stream)
-    assert ids(log.snapshot(stream)) == sealed_ids() == before
+            sealing.compact(stream)
+    assert ids(sealing.snapshot(stream)) == sealed_ids() == before
 
 
 def test_a_big_file_is_not_written_again_for_a_few_events(stream: Stream) -> None:
     send(stream, 100)
-    log.seal(stream)
+    sealing.seal(stream)
     big = EventSegment.objects.get().path
     for _ in range(9):
         send(stream, 1)
-        log.seal(stream)
-    log.compact(stream)
+        sealing.seal(stream)
+    sealing.compact(stream)
     assert sorted(EventSegment.objects.values_list("rows", flat=True)) == [9, 100]
     assert EventSegment.objects.filter(path=big).exists()
 
@@ -301,7 +302,7 @@ def test_a_big_file_is_not_written_again_for_a_few_events(stream: Stream) -> Non
 def test_files_of_an_older_schema_are_merged_with_newer_ones(stream: Stream) -> None:
     for _ in range(8):
         send(stream, 1)
-        log.seal(stream)
+        sealing.seal(stream)
     fields = [{"name": "color", "type": "text"}, *stream.definition["fields"]]
     changed = streams.change_stream(
         stream=stream,
@@ -309,8 +310,8 @@ def test_files_of_an_older_schema_are_merged_with_newer_ones(stream: Stream) -> 
         definition={**stream.definition, "fields": fields},
     )
     send(changed, 1, color="red")
-    log.seal(changed)
-    log.compact(changed)
+    sealing.seal(changed)
+    sealing.compact(changed)
     table = rows_of(settings.FEATURE_ROOT / EventSegment.objects.get().path)
     assert sorted(event["color"] or "" for event in table) == [""] * 8 + ["red"]
 

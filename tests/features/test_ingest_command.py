@@ -21,8 +21,8 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from features import log
 from features.choices import RunStatus
+from features.log import sealing
 from features.ml import batches
 from features.models import EventKey, EventSegment, HotEvent, IngestFile, Stream
 from features.services import files
@@ -65,7 +65,7 @@ def ingest(path: Path, *options: str) -> str:
 
 def everything() -> list[dict[str, Any]]:
     """All events of the log, by their files."""
-    paths = log.snapshot(Stream.objects.get())
+    paths = sealing.snapshot(Stream.objects.get())
     return [event for path in paths for event in pq.read_table(path).to_pylist()]
 
 

@@ -11,10 +11,9 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from aegisml.base.auth import roles
-from features import log as event_log
 from features.choices import OnlineState, RunStatus
 from features.jobs import materializing, runs
-from features.log import files
+from features.log import files, sealing
 from features.models import EventSegment, FeatureSet, FeatureViewVersion, MaterializeRun, Stream
 from features.online import keys
 from features.services import online as switching
@@ -237,7 +236,7 @@ def test_a_build_that_fails_says_why_and_is_tried_again_after_a_minute(
 ) -> None:
     materialize()
     send(client, stream, *some_events())
-    event_log.seal(stream)
+    sealing.seal(stream)
     segment = EventSegment.objects.order_by("path").first()
     assert segment is not None
     path = files.absolute(segment.path)

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 from aegisml.base.auth import roles
 from features import log as event_log
 from features import online
-from features.log import Logged
+from features.log import Logged, sealing
 from features.log.events import microseconds
 from features.ml import recent
 from features.models import FeatureSet, HotEvent, Stream
@@ -95,7 +95,7 @@ def test_the_same_event_from_the_log_and_from_the_request_is_one(
     sent = [raw_event(timestamp=ago(days=i), amount=amount) for i, amount in
             enumerate([-0.0, 5, 5.0, 1e300, 0.1])]  # fmt: skip
     send(client, stream, *sent)
-    event_log.seal(stream)
+    sealing.seal(stream)
     materialize(all=True)
     assert values(client, spent)["count_7d"] == 5
 

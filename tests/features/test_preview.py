@@ -7,6 +7,7 @@ import pytest
 from aegisml.base.auth import roles
 from features import log
 from features.choices import Disposition, LabelSource
+from features.log import sealing
 from features.models import FeatureView, Label
 from features.services import events, newest
 from tests import factories
@@ -50,7 +51,7 @@ def send(stream, *rows):
 
 def seal(stream):
     log.mark_online(log.waiting(stream, limit=10_000))
-    assert log.seal(stream) > 0
+    assert sealing.seal(stream) > 0
 
 
 def preview(client, *features, **changes):

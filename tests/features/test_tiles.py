@@ -124,6 +124,17 @@ def test_sums_equal_a_look_at_each_event(stream: Stream, seed: int) -> None:
     assert_alike(online.fetch(summed, asks), first)
 
 
+def test_the_time_of_the_event_at_hand_counts_too(stream: Stream) -> None:
+    hours = {"name": "hours", "aggregate": "mean", "of": "hour(event_time)", "window": "3d"}
+    summed, exact = plans(stream, features=[hours])
+    events = many(random.Random(3), 200)
+    online.feed(stream, events)
+    new = Ask(AT + HOUR, {"customer": "c1"}, events[-1].payload, "new")
+    [found] = online.fetch(summed, [new])
+    assert is_summed(found)
+    assert_alike([found], online.fetch(exact, [new]))
+
+
 def test_what_comes_later_is_counted_once_and_where_it_belongs(stream: Stream) -> None:
     rng = random.Random(7)
     summed, exact = plans(stream)

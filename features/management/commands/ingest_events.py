@@ -12,8 +12,8 @@ from django.db import OperationalError, connection
 
 from aegisml.base import audit
 from aegisml.base.errors import AegisError
-from features import log as event_log
 from features.choices import RunStatus
+from features.log import sealing
 from features.ml import batches
 from features.ml.batches import Row, Rows, UnreadableFile
 from features.models import IngestFile, Stream
@@ -124,7 +124,7 @@ class _Reading:
                 self._note(files.take(file=self._file, rows=self._without_unknown(rows)))
             self._progress.end()
             files.finish(file=self._file, actor=audit.system_user())
-            event_log.seal(self._file.stream)
+            sealing.seal(self._file.stream)
         except KeyboardInterrupt:
             self._progress.end()
             self._out.write(
@@ -140,7 +140,7 @@ class _Reading:
         self._pending += result.pending_online
         self._unsealed += result.accepted
         if self._unsealed >= settings.FEATURES.seal_rows:
-            event_log.seal(self._file.stream)
+            sealing.seal(self._file.stream)
             self._unsealed = 0
         self._progress.show()
 
