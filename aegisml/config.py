@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -22,6 +22,8 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
+from aegisml.sections import Algorithms, Section
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENV_PREFIX = "AEGIS__"
 MIN_KEY_LENGTH = 32
@@ -29,12 +31,6 @@ MIN_KEY_LENGTH = 32
 
 class ConfigError(Exception):
     """The configuration can't be used; the message names the key."""
-
-
-class Section(BaseModel):
-    """A group of keys: typed, and closed to keys it doesn't know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 class Server(Section):
@@ -78,26 +74,12 @@ class Kafka(Section):
     topic_prefix: str = "aegisml"
 
 
-class XgboostDefaults(Section):
-    max_depth: int = Field(6, ge=1, le=16)
-    learning_rate: float = Field(0.1, gt=0, le=1)
-    n_estimators: int = Field(100, ge=1, le=5000)
-
-
-class Xgboost(Section):
-    enabled: bool = True
-    default_params: XgboostDefaults = XgboostDefaults()
-
-
-class Algorithms(Section):
-    xgboost: Xgboost = Xgboost()
-
-
 class Training(Section):
     max_workers: int = Field(1, ge=1, le=64)
     job_timeout: int = Field(3600, ge=10, description="seconds")
     max_attempts: int = Field(3, ge=1, le=10)
     lease_seconds: int = Field(30, ge=5, le=600)
+    checkpoint_seconds: float = Field(10, ge=0.1, le=3600)
     data_root: Path | None = None
     max_dataset_bytes: int = Field(4 * 1024**3, ge=1024)
     algorithms: Algorithms = Algorithms()
@@ -141,8 +123,15 @@ class Inference(Section):
     snapshot_poll_seconds: float = Field(5.0, gt=0, le=300)
 
 
+class Registry(Section):
+    max_import_bytes: int = Field(256 * 1024**2, ge=1024)
+    import_seconds: int = Field(120, ge=5, le=3600)
+    import_memory_bytes: int = Field(4 * 1024**3, ge=1024**3)
+
+
 class Ml(Section):
     features: Features = Features()
+    registry: Registry = Registry()
     training: Training = Training()
     model_monitoring: ModelMonitoring = ModelMonitoring()
     inference: Inference = Inference()
