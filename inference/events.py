@@ -147,8 +147,8 @@ class Reader:
 
 def _fits(wanted: str, given: str | None) -> bool:
     """Whether values of a kind can be an input of a kind: numbers and booleans are alike."""
-    if wanted == "category":
-        return given == "category"
+    if wanted in ("category", "sequence"):
+        return given == wanted
     return given in ("numeric", "boolean")
 
 

@@ -8,8 +8,9 @@ from inference import events
 from inference.ml.scorer import Scorer
 from models_app import bundles
 from models_app.errors import BundleRefused
+from models_app.ml.calibration import Calibration
 from models_app.ml.policy import Policy
-from models_app.ml.signature import Signature
+from models_app.ml.signature import Matrix, Signature
 from models_app.models import ModelVersion
 
 
@@ -27,7 +28,15 @@ class Loaded:
     signature: Signature
     policy: Policy
     scorer: Scorer
+    calibration: Calibration = Calibration()
     reader: events.Reader | None = None
+
+    def score(self, matrix: Matrix) -> list[float]:
+        """Calibrated probabilities of fraud, one a row of `matrix` (n, width)."""
+        raw = self.scorer.score(matrix)
+        if len(raw) == 1:
+            return [self.calibration.apply_one(float(raw[0]))]
+        return self.calibration.apply(raw).tolist()
 
 
 def load(version: ModelVersion) -> Loaded:
@@ -40,6 +49,7 @@ def load(version: ModelVersion) -> Loaded:
         signature = Signature.from_json(orjson.loads(files["signature.json"]))
         policy = Policy(**orjson.loads(files["policy.json"]))
         scorer = Scorer(files["model.onnx"], width=signature.width)
+        calibration = _calibration(files.get("calibration.json"))
     except (KeyError, TypeError, ValueError) as error:
         raise BundleRefused(f"it can't be loaded ({error})") from error
     return Loaded(
@@ -50,8 +60,14 @@ def load(version: ModelVersion) -> Loaded:
         signature=signature,
         policy=policy,
         scorer=scorer,
+        calibration=calibration,
         reader=_reader(version, signature),
     )
+
+
+def _calibration(content: bytes | None) -> Calibration:
+    """Versions that were trained before there was one have none."""
+    return Calibration() if content is None else Calibration.from_json(orjson.loads(content))
 
 
 def renewed(loaded: Loaded, version: ModelVersion) -> Loaded:

@@ -134,7 +134,7 @@ def _scored(loaded: Loaded, rows: Sequence[Mapping[str, Any]], shape: Shape) -> 
         matrix = loaded.signature.encode_rows(rows)
     except PayloadError as error:
         raise _invalid(error, shape, many=len(rows) > 1) from None
-    scores = loaded.scorer.score(matrix).tolist()
+    scores = loaded.score(matrix)
     if not all(map(math.isfinite, scores)):
         raise NotReady(f"Version {loaded.version} gave a score that is not a number.")
     return [Scored(str(ids.time_ordered()), score, loaded.policy.decide(score)) for score in scores]

@@ -4,14 +4,13 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import cast
 
 import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
 
+from aegisml.base import workers
 from aegisml.base.redis import short_lived
 from inference import journal
 from monitoring.choices import ComponentState
@@ -19,7 +18,6 @@ from monitoring.choices import ComponentState
 BEAT_PATIENCE = 40  # seconds; beat ticks every 10
 MIN_FREE_SHARE = 0.05
 JOURNAL_WARNING = 0.5
-WORKER_PATIENCE = 15  # seconds; a worker tells every 2
 QUEUES = ("training", "chores")
 
 
@@ -69,10 +67,6 @@ def heartbeat_key() -> str:
     return f"aegisml:{settings.INSTALLATION}:beat"
 
 
-def workers_key() -> str:
-    return f"aegisml:{settings.INSTALLATION}:workers"
-
-
 def _database() -> Component:
     def ask() -> str:
         with connection.cursor() as cursor:
@@ -90,22 +84,14 @@ def _redis() -> Component:
     return _timed("redis", ask, redis.RedisError)
 
 
-def record_worker(hostname: str, queues: list[str]) -> None:
-    """Note in Redis that a worker lives and what it takes from."""
-    with suppress(redis.RedisError):  # the worker has its own way of waiting for Redis
-        short_lived().hset(workers_key(), hostname, f"{time.time()} {' '.join(queues)}")
-
-
 def _workers() -> Component:
     try:
-        told = cast(dict[bytes, bytes], short_lived().hgetall(workers_key()))
+        living = workers.living()
     except redis.RedisError:
         return Component("workers", ComponentState.DOWN, "redis is not reachable")
-    living = [entry.decode().split() for entry in told.values()]
-    living = [entry for entry in living if time.time() - float(entry[0]) < WORKER_PATIENCE]
     if not living:
         return Component("workers", ComponentState.DOWN, "no Celery worker shows life")
-    served = {queue for _, *queues in living for queue in queues}
+    served = {queue for queues in living.values() for queue in queues}
     missing = [queue for queue in QUEUES if queue not in served]
     if missing:
         detail = f"no worker takes from the queue {' or '.join(missing)}"

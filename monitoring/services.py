@@ -97,6 +97,8 @@ def model_drift(*, model: RegisteredModel) -> DriftReport:
         .values_list("features", "score")[:MAX_DRIFT_ROWS]
     )
     _, files = bundles.read(champion.bundle_folder, digest=champion.bundle_digest)
+    if "profile.json" not in files:
+        return _not_evaluated("The version was imported without a reference profile.", champion)
     reference = orjson.loads(files["profile.json"])
     signature = Signature.from_json(champion.signature)
     features = {
@@ -104,6 +106,7 @@ def model_drift(*, model: RegisteredModel) -> DriftReport:
             feature, reference["features"][feature.name], [row[0].get(feature.name) for row in rows]
         )
         for feature in signature.features
+        if feature.name in reference["features"]
     }
     score = _score_drift(reference["score"], [row[1] for row in rows])
     return _report(champion, since, len(rows), score, features)

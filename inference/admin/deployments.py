@@ -38,7 +38,9 @@ RELATED = ("model", "version__model", "created_by")
 
 class VersionChoice(forms.ModelChoiceField):
     def label_from_instance(self, obj: Any) -> str:
-        test = obj.metrics["test"]
+        test = obj.metrics.get("test")
+        if not test:  # imported, or trained without labels
+            return f"v{obj.number}: not measured, of {obj.created_at:%Y-%m-%d %H:%M}"
         return (
             f"v{obj.number}: AUROC {test['auroc']:.3f}, average precision"
             f" {test['average_precision']:.3f}, trained {obj.created_at:%Y-%m-%d %H:%M}"

@@ -74,9 +74,14 @@ def make(
     columns: Mapping[str, npt.NDArray[Any]],
     scores: npt.NDArray[np.floating[Any]],
 ) -> dict[str, Any]:
-    """The profile of a reference set as JSON: rows, bins per feature, bins of the score."""
+    """The profile of a reference set as JSON: rows, bins per feature, bins of the score.
+
+    Sequences have no bins: their steps are rows of the aggregations beside them.
+    """
     features = {}
     for feature in signature.features:
+        if feature.kind == "sequence":
+            continue
         values = columns[feature.name]
         edges = () if feature.kind == "category" else decile_edges(values.astype(np.float64))
         features[feature.name] = asdict(bin_feature(feature, values, edges))

@@ -6,7 +6,7 @@ Training encodes whole columns, serving encodes rows; both follow the same
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -28,12 +28,15 @@ class PayloadError(ValueError):
 @dataclass(frozen=True)
 class Feature:
     """One input. A category is *open* when training saw more levels than it keeps:
-    unknown ones then count as "other"; in a closed one they are an error."""
+    unknown ones then count as "other"; in a closed one they are an error. A sequence has up to
+    `steps` steps, oldest first, of `size` numbers each."""
 
     name: str
-    kind: Literal["numeric", "boolean", "category"]
+    kind: Literal["numeric", "boolean", "category", "sequence"]
     levels: tuple[str, ...] = ()
     open: bool = False
+    steps: int = 0
+    size: int = 0
     positions: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -43,15 +46,28 @@ class Feature:
     @property
     def width(self) -> int:
         """Columns of the matrix that this feature fills."""
-        return len(self.levels) + self.open if self.kind == "category" else 1
+        if self.kind == "category":
+            return len(self.levels) + self.open
+        return self.steps * self.size if self.kind == "sequence" else 1
 
     @property
     def columns(self) -> list[str]:
-        if self.kind != "category":
-            return [self.name]
-        return [f"{self.name}={level}" for level in self.levels] + (
-            [f"{self.name}=<other>"] if self.open else []
-        )
+        """Their names; a step's place is counted back from the newest, which is 0."""
+        if self.kind == "category":
+            names = [f"{self.name}={level}" for level in self.levels]
+            return [*names, f"{self.name}=<other>"] if self.open else names
+        if self.kind == "sequence":
+            back = range(self.steps - 1, -1, -1)
+            return [f"{self.name}[{step}].{i}" for step in back for i in range(self.size)]
+        return [self.name]
+
+    def to_json(self) -> dict[str, Any]:
+        shown: dict[str, Any] = {"name": self.name, "kind": self.kind}
+        if self.kind == "category":
+            shown |= {"levels": self.levels, "open": self.open}
+        if self.kind == "sequence":
+            shown |= {"steps": self.steps, "size": self.size}
+        return shown
 
 
 class Signature:
@@ -75,14 +91,7 @@ class Signature:
         return [column for feature in self.features for column in feature.columns]
 
     def to_json(self) -> dict[str, Any]:
-        rows = []
-        for feature in self.features:
-            row = asdict(feature)
-            del row["positions"]
-            rows.append(
-                row if feature.kind == "category" else {"name": row["name"], "kind": row["kind"]}
-            )
-        return {"features": rows}
+        return {"features": [feature.to_json() for feature in self.features]}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Signature":
@@ -94,7 +103,8 @@ class Signature:
     def encode_rows(self, rows: Sequence[Mapping[str, Any]]) -> Matrix:
         """Rows of named values as a float32 matrix (len(rows), width).
 
-        None is a missing value: NaN for a number, no level for a category.
+        None is a missing value: NaN for a number, no level for a category. A
+        sequence is a list of lists of numbers; steps that it hasn't got are NaN.
         Raises `PayloadError` naming each unknown, missing or wrong feature;
         with more than one row, as "3.amount".
         """
@@ -120,7 +130,7 @@ class Signature:
             value = row.get(feature.name)
             if value is None:
                 if feature.kind != "category":
-                    out[start] = np.nan
+                    out[start : start + feature.width] = np.nan
                 continue
             text = _encode_value(feature, value, start, out)
             if text:
@@ -131,14 +141,15 @@ class Signature:
         """Whole columns as a float32 matrix (rows, width); training's door.
 
         Numeric columns are float arrays with NaN for missing; category columns
-        are object arrays of text with None for missing.
+        are object arrays of text with None for missing; sequences are float
+        arrays (rows, steps, size), the newest step last, with NaN for missing.
         """
         rows = len(next(iter(columns.values())))
         matrix = np.zeros((rows, self.width), dtype=np.float32)
         for feature, start in self._plan:
             values = columns[feature.name]
             if feature.kind != "category":
-                matrix[:, start] = values
+                matrix[:, start : start + feature.width] = values.reshape(rows, feature.width)
                 continue
             other = len(feature.levels) if feature.open else -1
             codes = np.array(
@@ -166,7 +177,30 @@ def _encode_value(
             return f"must be true, false or null, not {_kind(value)}"
         out[start] = value
         return None
+    if feature.kind == "sequence":
+        return _encode_sequence(feature, value, start, out)
     return _encode_level(feature, value, start, out)
+
+
+def _encode_sequence(
+    feature: Feature, value: Any, start: int, out: npt.NDArray[np.float32]
+) -> str | None:
+    if type(value) is not list or len(value) > feature.steps:
+        return f"must be a list of at most {feature.steps} steps"
+    if any(type(step) is not list or len(step) != feature.size for step in value):
+        return f"must have {feature.size} numbers in each step"
+    numbers = [number for step in value for number in step]
+    wrong = [n for n in numbers if n is not None and not _is_number(n)]
+    if wrong:
+        return f"must hold finite numbers or null, not {_kind(wrong[0])}"
+    end = start + feature.width
+    out[start : end - len(numbers)] = np.nan
+    out[end - len(numbers) : end] = [np.nan if n is None else n for n in numbers]
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and -FLOAT32_MAX <= value <= FLOAT32_MAX
 
 
 def _encode_level(

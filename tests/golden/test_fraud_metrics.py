@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.ml import metrics
+from training.ml import metrics, thresholds
 
 # R18: ties among the scores, three frauds at ranks 1, 3 and tied
 LABELS = np.array([1, 1, 0, 0, 0, 0, 0, 0, 0, 0], np.int8)
@@ -46,7 +46,7 @@ def test_the_review_threshold_has_the_best_f1() -> None:
     rng = np.random.default_rng(11)
     labels = (rng.random(400) < 0.1).astype(np.int8)
     scores = np.round(np.where(labels, rng.beta(4, 2, 400), rng.beta(1, 6, 400)), 2)
-    policy = metrics.choose_policy(labels, scores)
+    policy = thresholds.choose(labels, scores, metrics.Beside(), thresholds.PolicyRequest())
     best = max(metrics.evaluate(labels, scores, threshold=t)["f1"] for t in np.unique(scores))
     assert metrics.evaluate(labels, scores, threshold=policy.review)["f1"] == pytest.approx(best)
 
@@ -54,7 +54,7 @@ def test_the_review_threshold_has_the_best_f1() -> None:
 def test_the_block_threshold_is_the_lowest_that_is_precise_over_enough_rows() -> None:
     labels = np.array([1] * 30 + [0] * 70, np.int8)
     scores = np.concatenate([np.linspace(0.5, 0.9, 30), np.linspace(0.0, 0.6, 70)])
-    policy = metrics.choose_policy(labels, scores)
+    policy = thresholds.choose(labels, scores, metrics.Beside(), thresholds.PolicyRequest())
     assert policy.block is not None
     found = metrics.evaluate(labels, scores, threshold=policy.block)
     assert found["precision"] >= 0.95
@@ -63,4 +63,7 @@ def test_the_block_threshold_is_the_lowest_that_is_precise_over_enough_rows() ->
 
 
 def test_too_few_sure_rows_give_no_block_threshold() -> None:
-    assert metrics.choose_policy(LABELS, SCORES).block is None
+    assert (
+        thresholds.choose(LABELS, SCORES, metrics.Beside(), thresholds.PolicyRequest()).block
+        is None
+    )

@@ -147,3 +147,56 @@ def test_in_a_batch_the_row_is_named_too() -> None:
 def test_two_features_of_one_name_are_no_signature() -> None:
     with pytest.raises(ValueError, match="unique"):
         Signature([AMOUNT, AMOUNT])
+
+
+SEQUENCE = Signature([Feature("amount", "numeric"), Feature("last", "sequence", steps=3, size=2)])
+
+
+def test_a_sequence_is_encoded_alike_as_a_row_and_as_a_column() -> None:
+    rows = [
+        {"amount": 1.0, "last": [[1, 2], [3, None], [5, 6]]},
+        {"amount": 2.0, "last": [[7, 8]]},
+        {"amount": 3.0, "last": []},
+        {"amount": 4.0, "last": None},
+    ]
+    nan = np.nan
+    steps = np.array(
+        [
+            [[1, 2], [3, nan], [5, 6]],
+            [[nan, nan], [nan, nan], [7, 8]],
+            np.full((3, 2), nan),
+            np.full((3, 2), nan),
+        ]
+    )
+    columns = {"amount": np.array([1.0, 2, 3, 4]), "last": steps}
+    encoded = SEQUENCE.encode_rows(rows)
+    assert encoded[1, 1:].tolist()[-2:] == [7, 8]
+    assert np.array_equal(encoded, SEQUENCE.encode_columns(columns), equal_nan=True)
+
+
+def test_a_sequence_names_its_columns_by_how_long_ago_they_were() -> None:
+    assert SEQUENCE.columns == [
+        "amount", "last[2].0", "last[2].1", "last[1].0", "last[1].1", "last[0].0", "last[0].1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("text", "a list of at most 3 steps"),
+        ([[1, 2]] * 4, "a list of at most 3 steps"),
+        ([[1]], "2 numbers in each step"),
+        ([1, 2], "2 numbers in each step"),
+        ([[1, "x"]], "finite numbers or null, not text"),
+        ([[1, True]], "finite numbers or null, not a boolean"),
+        ([[1, 1e39]], "finite numbers or null"),
+    ],
+)
+def test_a_sequence_of_another_form_is_refused(value: object, said: str) -> None:
+    with pytest.raises(PayloadError, match=said):
+        SEQUENCE.encode_rows([{"amount": 1, "last": value}])
+
+
+def test_a_signature_with_a_sequence_comes_back_from_json() -> None:
+    again = Signature.from_json(SEQUENCE.to_json())
+    assert again.features == SEQUENCE.features

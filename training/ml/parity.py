@@ -5,6 +5,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from training.ml.errors import TrainingError
+from training.ml.part import Part
 
 TOLERANCE = 1e-5
 SAMPLE = 5000
@@ -22,13 +23,15 @@ def check(onnx: bytes, matrix: npt.NDArray[np.float32], expected: npt.NDArray[np
     scores = session.run(["probabilities"], {"input": matrix})[0][:, 1]
     worst = float(np.max(np.abs(scores - expected)))
     if not worst <= TOLERANCE:
-        raise TrainingError("export", f"ONNX scores differ from XGBoost's by up to {worst:.2g}")
+        raise TrainingError(
+            "export", f"ONNX scores differ from the model's own by up to {worst:.2g}"
+        )
     return worst
 
 
-def sample(matrix: npt.NDArray[np.float32], seed: int) -> npt.NDArray[np.float32]:
-    """Rows for the gate: up to 5,000 of `matrix`, then the first 100 with holes in them."""
-    chosen = matrix[:SAMPLE]
+def sample(part: Part, seed: int) -> npt.NDArray[np.float32]:
+    """Rows for the gate: up to 5,000 of `part`, then the first 100 with holes in them."""
+    chosen = part.take(np.arange(min(SAMPLE, len(part))))
     holes = chosen[:100].copy()
     holes[np.random.default_rng(seed).random(holes.shape) < 0.3] = np.nan  # noqa: PLR2004
     return np.vstack([chosen, holes])

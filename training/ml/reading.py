@@ -1,4 +1,4 @@
-"""A file of rows, read whole within a limit: CSV, CSV.gz or Parquet."""
+"""A file of rows, read within a limit: CSV, CSV.gz or Parquet."""
 
 import csv
 import gzip
@@ -6,6 +6,8 @@ import hashlib
 import io
 import zlib
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -20,14 +22,17 @@ NULLS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "#N/A"]
 MAX_HEADER = 1024 * 1024
 MAX_COLUMNS = 5000
 _CHUNK = 1024 * 1024
+BATCH_ROWS = 65_536
 
 
-def read(file: BinaryIO, *, name: str, max_bytes: int) -> pa.Table:
-    """The rows of `file`, whose format its `name` tells.
+def read(
+    file: BinaryIO, *, name: str, max_bytes: int
+) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """The rows of `file`, whose format its `name` tells, some at a time.
 
-    Column names lose surrounding blanks. Raises `TrainingError` for an unknown
-    format, an empty or broken file, duplicate column names, no rows, or more
-    than `max_bytes` of data after decompression.
+    Column names lose surrounding blanks. Raises `TrainingError`, at once or on
+    the way, for an unknown format, an empty or broken file, duplicate column names, no rows, or
+    more than `max_bytes` of data after decompression.
     """
     lowered = name.lower()
     if not lowered.endswith(SUFFIXES):
@@ -35,21 +40,38 @@ def read(file: BinaryIO, *, name: str, max_bytes: int) -> pa.Table:
     if not file.read(1):
         raise TrainingError(FIELD, "the file is empty")
     file.seek(0)
-    try:
+    with _refusals():
         if lowered.endswith(".parquet"):
-            table = _read_parquet(file, max_bytes)
+            parquet = pq.ParquetFile(file)
+            schema, batches = _plain(parquet.schema_arrow), _of_parquet(parquet, max_bytes)
         else:
             plain = gzip.GzipFile(fileobj=file) if lowered.endswith(".gz") else file
             table = _read_csv(_Limited(plain, max_bytes))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            schema, batches = table.schema, iter(table.to_batches())
+    return schema, _some(batches)
+
+
+def _some(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    rows = 0
+    with _refusals():
+        for batch in batches:
+            rows += batch.num_rows
+            yield batch
+    if not rows:
+        raise TrainingError(FIELD, "the file has no rows")
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """The libraries' errors as ours."""
+    try:
+        yield
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
         raise TrainingError(FIELD, f"can't be read: {_first_line(error)}") from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise TrainingError(FIELD, "the gzip data is broken") from error
     except UnicodeDecodeError as error:
         raise TrainingError(FIELD, "the text is not UTF-8") from error
-    if not table.num_rows:
-        raise TrainingError(FIELD, "the file has no rows")
-    return table
 
 
 def fingerprint(file: BinaryIO) -> str:
@@ -81,19 +103,27 @@ def _read_csv(stream: "_Limited") -> pa.Table:
         raise
 
 
-def _read_parquet(file: BinaryIO, max_bytes: int) -> pa.Table:
-    parquet = pq.ParquetFile(file)
-    groups = []
+def _of_parquet(parquet: pq.ParquetFile, max_bytes: int) -> Iterator[pa.RecordBatch]:
+    schema = _plain(parquet.schema_arrow)
     size = 0
-    # the declared size is no proof: count what each group really takes
-    for i in range(parquet.num_row_groups):
-        group = parquet.read_row_group(i)
-        size += group.nbytes
+    # the declared size is no proof: count what each batch really takes
+    for batch in parquet.iter_batches(BATCH_ROWS):
+        size += batch.nbytes
         if size > max_bytes:
             raise TrainingError(FIELD, f"holds more than {max_bytes:,} bytes of data")
-        groups.append(group)
-    table = pa.concat_tables(groups) if groups else parquet.schema_arrow.empty_table()
-    return table.rename_columns(_clean_names(table.column_names))
+        columns = [
+            column.cast(field.type) for column, field in zip(batch.columns, schema, strict=True)
+        ]
+        yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """With clean names, and the values themselves in place of dictionaries of them."""
+    kinds = [
+        field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        for field in schema
+    ]
+    return pa.schema(list(zip(_clean_names(schema.names), kinds, strict=True)))
 
 
 def _clean_names(names: list[str]) -> list[str]:
