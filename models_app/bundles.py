@@ -17,10 +17,12 @@ from models_app.errors import BundleRefused
 FORMAT = 1
 MANIFEST = "manifest.json"
 SCRATCH = ".writing-"
-FILES = frozenset(
-    {"model.onnx", "model.ubj", "preprocess.json", "signature.json", "policy.json",
-     "profile.json", "card.md"}
-)  # fmt: skip
+# the library's own file of a model: XGBoost, scikit-learn by skops, tensors
+NATIVE = frozenset({"model.ubj", "model.skops", "model.safetensors"})
+FILES = NATIVE | {
+    "model.onnx", "preprocess.json", "signature.json", "calibration.json", "policy.json",
+    "profile.json", "card.md",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,13 @@ def discard(*, root: Path, written: Written) -> None:
 
 
 def read(folder: Path, *, digest: str) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """The manifest and files of a bundle.
+    """The manifest and files of a bundle; refuses as `read_raw` does."""
+    body, files = read_raw(folder, digest=digest)
+    return orjson.loads(body), files
+
+
+def read_raw(folder: Path, *, digest: str) -> tuple[bytes, dict[str, bytes]]:
+    """The manifest as it lies there, and the files of a bundle.
 
     Raises `BundleRefused` when the manifest's hash isn't `digest`, a file is
     missing, unknown, or differs from the manifest.
@@ -76,9 +84,8 @@ def read(folder: Path, *, digest: str) -> tuple[dict[str, Any], dict[str, bytes]
         body = (folder / MANIFEST).read_bytes()
         if hashlib.sha256(body).hexdigest() != digest:
             raise BundleRefused("manifest.json is not the one that was registered")
-        manifest = orjson.loads(body)
         files = {}
-        for name, expected in manifest["files"].items():
+        for name, expected in orjson.loads(body)["files"].items():
             if name not in FILES:
                 raise BundleRefused(f"{name} is not a file that a bundle may hold")
             files[name] = (folder / name).read_bytes()
@@ -86,7 +93,7 @@ def read(folder: Path, *, digest: str) -> tuple[dict[str, Any], dict[str, bytes]
                 raise BundleRefused(f"{name} differs from its registered hash")
     except OSError as error:
         raise BundleRefused(f"a file can't be read ({error.strerror})") from error
-    return manifest, files
+    return body, files
 
 
 def clear_scratch(root: Path, *, older_than: float) -> int:

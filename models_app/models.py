@@ -10,7 +10,7 @@ from django.db import models
 from django.utils import timezone
 
 from features.models import FeatureSet
-from models_app.choices import Algorithm, AliasName, Tier
+from models_app.choices import VERSION_ALGORITHMS, Algorithm, AliasName, Tier
 from models_app.querysets import ModelVersionQuerySet, RegisteredModelQuerySet
 
 NAME_RULE = RegexValidator(
@@ -56,7 +56,7 @@ class ModelVersion(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
-    algorithm = models.CharField(max_length=40, choices=Algorithm)
+    algorithm = models.CharField(max_length=40, choices=VERSION_ALGORITHMS)
     parameters = models.JSONField()
     metrics = models.JSONField()
     signature = models.JSONField()
@@ -67,7 +67,7 @@ class ModelVersion(models.Model):
     )
     bundle_path = models.CharField(max_length=200)
     bundle_digest = models.CharField(max_length=64)
-    # text, not a key: training stands above the registry
+    # text, not a key: training stands above the registry; "import-..." of what came from outside
     training_job = models.CharField(max_length=36, unique=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
@@ -85,6 +85,10 @@ class ModelVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model.name} v{self.number}"
+
+    @property
+    def is_imported(self) -> bool:
+        return "imported" in self.lineage
 
     @property
     def bundle_folder(self) -> Path:

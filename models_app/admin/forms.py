@@ -49,8 +49,8 @@ def parameters_help() -> SafeString:
 def _table(algorithm: str, parameters: tuple[Parameter, ...]) -> SafeString:
     rows = format_html_join(
         "",
-        "<tr><td><code>{}</code></td><td>{}</td><td>{} to {}</td><td>{}</td></tr>",
-        ((p.name, p.help, f"{p.low:g}", f"{p.high:g}", f"{p.default:g}") for p in parameters),
+        "<tr><td><code>{}</code></td><td>{}</td><td>{}</td><td>{}</td></tr>",
+        ((p.name, p.help, p.allowed, p.default) for p in parameters),
     )
     return format_html(
         '<details class="ag-details"><summary>Parameters of {}</summary><table class="ag-table">'

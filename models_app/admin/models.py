@@ -4,9 +4,10 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.db.models import ForeignKey, Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
@@ -19,6 +20,7 @@ from aegisml.base.admin.common import (
     told,
 )
 from aegisml.base.auth.rest import caller
+from models_app.admin import importing
 from models_app.admin.forms import ModelForm
 from models_app.choices import AliasName, Tier
 from models_app.models import ModelVersion, RegisteredModel
@@ -53,7 +55,7 @@ class RegisteredModelAdmin(ServiceAdmin):
         (None, {"fields": (("name", "owner"), ("algorithm", "tier"), "description", "tags")}),
         ("Training", {"fields": ("parameters",)}),
     )
-    actions_detail = ("train", "deploy", "retire")
+    actions_detail = ("train", "bring", "deploy", "retire")
 
     # --- who may what ---
 
@@ -64,6 +66,9 @@ class RegisteredModelAdmin(ServiceAdmin):
 
     def has_train_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return request.user.has_perm("training.add_trainingjob")
+
+    def has_bring_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return request.user.has_perm("models_app.add_modelversion")
 
     def has_deploy_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return request.user.has_perm("inference.add_deployment")
@@ -143,6 +148,22 @@ class RegisteredModelAdmin(ServiceAdmin):
     def train(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Only leads to the form: the app that trains stands above this one."""
         return HttpResponseRedirect(address("training_trainingjob_add", model=object_id))
+
+    @action(description="Import", url_path="bring", icon="upload", permissions=["bring"])
+    def bring(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Only leads to the form."""
+        return HttpResponseRedirect(address("models_app_registeredmodel_import", object_id))
+
+    def get_urls(self) -> list[URLPattern]:
+        page = self.admin_site.admin_view(self.import_page)
+        own = path("<uuid:object_id>/import/", page, name="models_app_registeredmodel_import")
+        return [own, *super().get_urls()]
+
+    def import_page(self, request: HttpRequest, object_id: Any) -> HttpResponse:
+        """The form that brings a file in."""
+        if not self.has_bring_permission(request):
+            raise PermissionDenied
+        return importing.show(request, self.row(request, str(object_id)))
 
     @action(description="Deploy", url_path="deploy", icon="rocket_launch", permissions=["deploy"])
     def deploy(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -3,11 +3,14 @@
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from aegisml.base.api.serializers import StrictSerializer
 from models_app.choices import Tier
 from models_app.models import NAME_RULE, ModelVersion, RegisteredModel
+
+MAX_SIGNATURE = 1024**2  # characters
 
 
 class OwnerField(serializers.SlugRelatedField):
@@ -50,6 +53,7 @@ class ModelSerializer(serializers.ModelSerializer[RegisteredModel]):
 
 class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
     version = serializers.IntegerField(source="number", read_only=True)
+    metrics = serializers.SerializerMethodField(help_text="without curves; one version has them")
     feature_set = serializers.SerializerMethodField(
         help_text='"name@v1": what it is served from the online store with; null: callers bring'
         " all features"
@@ -59,13 +63,116 @@ class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
 
     class Meta:
         model = ModelVersion
-        fields = (
+        fields: tuple[str, ...] = (
             "id", "version", "algorithm", "parameters", "metrics", "signature", "lineage",
             "feature_set", "bundle_digest", "training_job", "aliases", "created_by", "created_at",
         )  # fmt: skip
+
+    def get_metrics(self, version: ModelVersion) -> dict[str, Any]:
+        return {name: value for name, value in version.metrics.items() if name != "curves"}
 
     def get_feature_set(self, version: ModelVersion) -> str | None:
         return None if version.feature_set is None else str(version.feature_set)
 
     def get_aliases(self, version: ModelVersion) -> list[str]:
         return [alias.name for alias in version.aliases.all()]
+
+
+class BundleFileSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    bytes = serializers.IntegerField()
+    sha256 = serializers.CharField()
+
+
+class EvidenceSerializer(serializers.Serializer[Any]):
+    files = BundleFileSerializer(many=True)
+    policy = serializers.DictField(allow_null=True, help_text="scores from which it acts")
+    calibration = serializers.DictField(allow_null=True)
+    refused = serializers.CharField(
+        allow_null=True, help_text="why the files can't be trusted; null: their hashes fit"
+    )
+
+
+class ModelVersionDetailSerializer(VersionSerializer):
+    """`context["evidence"]` is what the version's files tell."""
+
+    metrics = serializers.DictField(read_only=True)  # type: ignore[assignment]
+    model = serializers.CharField(source="model.name", read_only=True)
+    evidence = serializers.SerializerMethodField()
+
+    class Meta(VersionSerializer.Meta):
+        fields = ("model", *VersionSerializer.Meta.fields, "evidence")
+
+    @extend_schema_field(EvidenceSerializer)
+    def get_evidence(self, version: ModelVersion) -> Any:
+        return EvidenceSerializer(self.context["evidence"]).data
+
+
+class VersionImportSerializer(StrictSerializer):
+    file = serializers.FileField(
+        allow_empty_file=True,
+        help_text="a zip of GET .../bundle, an ONNX model, XGBoost's UBJSON or JSON, or an MLflow"
+        " model folder as a zip (flavors onnx and xgboost)",
+    )
+    signature = serializers.CharField(
+        required=False,
+        max_length=MAX_SIGNATURE,
+        help_text='the features as JSON, {"features": [{"name", "kind", ...}]} or a list of names;'
+        " needed where the file doesn't name its columns",
+    )
+    threshold = serializers.FloatField(
+        required=False, help_text="review from this score; default 0.5"
+    )
+    fill = serializers.FloatField(
+        required=False, help_text="stands for a missing number, where the model can't take one"
+    )
+    output = serializers.CharField(
+        required=False, max_length=200, help_text="the ONNX output that holds the probability"
+    )
+    feature_set = serializers.CharField(
+        required=False, max_length=100, help_text='"name@v1": what it is to be served from'
+    )
+
+
+class ComparedVersionSerializer(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    model = serializers.CharField(source="model.name")
+    version = serializers.IntegerField(source="number")
+    algorithm = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    created_by = serializers.CharField(source="created_by.username")
+
+
+class MeasureSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    better = serializers.ChoiceField(["higher", "lower"], allow_null=True)
+    values = serializers.ListField(child=serializers.FloatField(allow_null=True))
+    intervals = serializers.ListField(
+        child=serializers.ListField(child=serializers.FloatField(), allow_null=True),
+        help_text="95 %, by bootstrap",
+    )
+    best = serializers.ListField(
+        child=serializers.IntegerField(), help_text="places in `versions` of the best value"
+    )
+    overlaps_best = serializers.ListField(
+        child=serializers.BooleanField(allow_null=True),
+        help_text="whether its interval meets that of the best one",
+    )
+
+
+class DifferenceSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    values = serializers.ListField(child=serializers.JSONField(allow_null=True))
+    differs = serializers.BooleanField()
+
+
+class ComparisonSerializer(serializers.Serializer[Any]):
+    versions = ComparedVersionSerializer(many=True)
+    same_rows = serializers.BooleanField(
+        source="comparison.same_rows", allow_null=True, help_text="null: the lineage doesn't tell"
+    )
+    note = serializers.CharField(source="comparison.note")
+    metrics = MeasureSerializer(many=True, source="comparison.measures")
+    parameters = DifferenceSerializer(many=True, source="comparison.parameters")
+    lineage = DifferenceSerializer(many=True, source="comparison.lineage")
+    features = DifferenceSerializer(many=True, source="comparison.features")

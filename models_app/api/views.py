@@ -1,8 +1,8 @@
-"""Models and their versions over REST."""
+"""Models over REST."""
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema
 from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -10,8 +10,8 @@ from rest_framework.response import Response
 from aegisml.base.auth import roles
 from aegisml.base.auth.rest import caller
 from models_app.api.filters import ModelFilter
-from models_app.api.serializers import ModelSerializer, ModelWriteSerializer, VersionSerializer
-from models_app.models import ModelVersion, RegisteredModel
+from models_app.api.serializers import ModelSerializer, ModelWriteSerializer
+from models_app.models import RegisteredModel
 from models_app.services import registry
 
 
@@ -80,34 +80,6 @@ class ModelView(generics.GenericAPIView):
             model=model, actor=caller(request), **{**blank, **form.validated_data}
         )
         return Response(_shown(model.pk))
-
-
-class VersionsView(generics.ListAPIView):
-    """A model's versions, newest first, with metrics, signature and lineage."""
-
-    roles = {"GET": roles.READ}
-    serializer_class = VersionSerializer
-    queryset = ModelVersion.objects.none()
-
-    def get_queryset(self) -> Any:
-        model = RegisteredModel.objects.lookup(self.kwargs["model_id"])
-        return model.versions.select_related("created_by", "feature_set").prefetch_related(
-            "aliases"
-        )
-
-
-@extend_schema_view(get=extend_schema(operation_id="versions_retrieve"))
-class VersionView(generics.GenericAPIView):
-    """One version of a model."""
-
-    roles = {"GET": roles.READ}
-    serializer_class = VersionSerializer
-    queryset = ModelVersion.objects.none()
-
-    def get(self, request: Request, model_id: str, number: int) -> Response:
-        """One version by its number."""
-        model = RegisteredModel.objects.lookup(model_id)
-        return Response(VersionSerializer(model.versions.numbered(number)).data)
 
 
 def _shown(pk: Any) -> Any:

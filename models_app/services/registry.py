@@ -67,7 +67,7 @@ def create_model(*, actor: User, name: str, **fields: Any) -> RegisteredModel:
 def update_model(*, model: RegisteredModel, actor: User, **changes: Any) -> RegisteredModel:
     """Change a model's fields; name and algorithm are fixed once a version exists."""
     model = RegisteredModel.objects.select_for_update().get(pk=model.pk)
-    _refuse_retired(model)
+    refuse_retired(model)
     changed = {field: value for field, value in changes.items() if getattr(model, field) != value}
     fixed = [field for field in _FIXED_AFTER_TRAINING if field in changed]
     if fixed and model.versions.exists():
@@ -100,8 +100,11 @@ def retire_model(*, model: RegisteredModel, actor: User, reason: str = "") -> No
 
 
 @transaction.atomic
-def register_version(*, model: RegisteredModel, actor: User, new: NewVersion) -> ModelVersion:
-    """Give a trained bundle the model's next number; a job registers at most one version."""
+def register_version(
+    *, model: RegisteredModel, actor: User, new: NewVersion, how: str = ""
+) -> ModelVersion:
+    """Give a bundle the model's next number; a job registers at most one version. `how` tells
+    the history where it comes from, if not from a job."""
     RegisteredModel.objects.select_for_update().get(pk=model.pk)
     newest = model.versions.newest()
     version = ModelVersion.objects.create(
@@ -110,9 +113,8 @@ def register_version(*, model: RegisteredModel, actor: User, new: NewVersion) ->
         created_by=actor,
         **{field: getattr(new, field) for field in NewVersion.__dataclass_fields__},
     )
-    audit.record(
-        actor=actor, row=version, what=f"Trained by job {new.training_job}.", flag=ADDITION
-    )
+    what = how or f"Trained by job {new.training_job}."
+    audit.record(actor=actor, row=version, what=what, flag=ADDITION)
     return version
 
 
@@ -122,7 +124,7 @@ def point_alias(
 ) -> ModelVersion | None:
     """Make an alias point at `version`; gives the version that it pointed at before."""
     model = RegisteredModel.objects.select_for_update().get(pk=version.model_id)
-    _refuse_retired(model)
+    refuse_retired(model)
     alias = model.aliases.select_related("version").filter(name=name).first()
     before = alias.version if alias else None
     Alias.objects.update_or_create(model=model, name=name, defaults={"version": version})
@@ -140,7 +142,8 @@ def drop_alias(*, name: AliasName, model: RegisteredModel, actor: User, reason: 
         audit.record(actor=actor, row=model, what=f"Alias {name} removed. {reason}".strip())
 
 
-def _refuse_retired(model: RegisteredModel) -> None:
+def refuse_retired(model: RegisteredModel) -> None:
+    """Raises `Conflict` when the model is out of use."""
     if model.is_retired:
         raise Conflict(f"Model {model.name} is retired.")
 

@@ -9,6 +9,7 @@ LISTS = {
     "models_app_registeredmodel": EVERYBODY,
     "models_app_modelversion": EVERYBODY,
     "training_trainingjob": EVERYBODY,
+    "training_study": EVERYBODY,
     "inference_deployment": EVERYBODY,
     "inference_prediction": EVERYBODY,
     "features_stream": EVERYBODY,

@@ -40,6 +40,7 @@ def rows():
         "RegisteredModel": version.model,
         "ModelVersion": version,
         "TrainingJob": factories.make_job(version.model),
+        "Study": factories.make_study(version.model),
         "FeatureViewVersion": factories.make_view(promote=False),
         "FeatureSet": factories.make_set(),
         "Deployment": serving.deploy(model=version.model, actor=version.created_by),

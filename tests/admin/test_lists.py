@@ -24,6 +24,8 @@ pytestmark = pytest.mark.django_db
 def add_rows():
     version = factories.trained_version()
     serving.deploy(model=version.model, actor=version.created_by, reason="x")
+    study = factories.make_study(version.model)
+    study.trials.create(number=0, algorithm="xgboost", status="succeeded", value=0.5)
     add_feature_rows(factories.make_set(), version.created_by)
 
 

@@ -70,7 +70,7 @@ def test_the_name_is_fixed_once_a_version_was_trained(
     ("change", "field"),
     [
         ({"parameters": {"max_depth": 99}}, "parameters.max_depth"),
-        ({"algorithm": "lstm"}, "algorithm"),
+        ({"algorithm": "lightgbm"}, "algorithm"),
         ({"retired_at": None}, "retired_at"),
         ({"tier": "extreme"}, "tier"),
     ],

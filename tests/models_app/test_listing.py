@@ -66,7 +66,7 @@ def test_the_list_can_be_narrowed(client: APIClient, query: str, found: list[str
     assert names(client, query) == found
 
 
-@pytest.mark.parametrize("query", ["tier=extreme", "algorithm=lstm"])
+@pytest.mark.parametrize("query", ["tier=extreme", "algorithm=lightgbm"])
 def test_an_unknown_choice_is_refused_by_name(client: APIClient, query: str) -> None:
     answer = client.get(f"{MODELS}?{query}")
     assert answer.status_code == 400

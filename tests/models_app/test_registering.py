@@ -79,13 +79,13 @@ def test_a_name_is_plain_and_short(client: APIClient, name: Any) -> None:
     assert refused_fields(register(client, name=name)) == ["name"]
 
 
-@pytest.mark.parametrize("algorithm", ["lstm", "random_forest", "XGBoost", "", None, "a" * 50])
+@pytest.mark.parametrize("algorithm", ["lightgbm", "svm", "XGBoost", "", None, "a" * 50])
 def test_an_algorithm_that_is_not_there_is_refused(client: APIClient, algorithm: Any) -> None:
     assert refused_fields(register(client, algorithm=algorithm)) == ["algorithm"]
 
 
 def test_an_unknown_algorithm_is_told_the_known_ones(client: APIClient) -> None:
-    assert "xgboost" in register(client, algorithm="lstm").json()["detail"]
+    assert "xgboost" in register(client, algorithm="lightgbm").json()["detail"]
 
 
 @pytest.mark.parametrize(

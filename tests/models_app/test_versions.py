@@ -82,3 +82,52 @@ def test_dropping_an_alias_twice_is_dropping_it_once(model: RegisteredModel) -> 
     for _ in range(2):
         registry.drop_alias(name=AliasName.SHADOW, model=model, actor=actor, reason="")
     assert not model.aliases.exists()
+
+
+def test_one_version_has_its_curves_and_the_list_has_not(
+    client: APIClient, model: RegisteredModel
+) -> None:
+    trained_version(model)
+    curves = client.get(f"{MODEL}/versions/1").json()["metrics"]["curves"]
+    assert {"roc", "pr", "calibration", "gain", "learning"} <= set(curves)
+    listed = client.get(f"{MODEL}/versions").json()["results"][0]["metrics"]
+    assert "curves" not in listed
+    assert listed["test"]["intervals"]["auroc"]
+
+
+def test_one_version_tells_its_files_and_decisions(
+    client: APIClient, model: RegisteredModel
+) -> None:
+    version = trained_version(model)
+    evidence = client.get(f"{MODEL}/versions/1").json()["evidence"]
+    assert evidence["refused"] is None
+    assert 0 <= evidence["policy"]["review"] <= 1
+    on_disk = {path.name: path.stat().st_size for path in version.bundle_folder.iterdir()}
+    del on_disk["manifest.json"]
+    assert {file["name"]: file["bytes"] for file in evidence["files"]} == on_disk
+
+
+def test_a_version_whose_files_were_changed_says_so(
+    client: APIClient, model: RegisteredModel
+) -> None:
+    (trained_version(model).bundle_folder / "card.md").unlink()
+    evidence = client.get(f"{MODEL}/versions/1").json()["evidence"]
+    assert "a file can't be read" in evidence["refused"]
+    assert client.get(f"{MODEL}/versions/1/card").status_code == 503
+
+
+def test_the_card_is_markdown(client: APIClient, model: RegisteredModel) -> None:
+    trained_version(model)
+    answer = client.get(f"{MODEL}/versions/1/card", headers={"Accept": "text/markdown"})
+    assert answer["Content-Type"] == "text/markdown; charset=utf-8"
+    assert answer["Content-Disposition"] == 'attachment; filename="fraud-v1.md"'
+    assert answer.content.decode().startswith("# fraud\n")
+
+
+@pytest.mark.parametrize("page", ["card", "bundle"])
+def test_a_file_of_no_version_is_a_problem_document(
+    client: APIClient, model: RegisteredModel, page: str
+) -> None:
+    answer = client.get(f"{MODEL}/versions/7/{page}")
+    assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+    assert answer.json()["detail"] == "This model has no version 7."
