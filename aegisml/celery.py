@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import heartbeat_sent, setup_logging, worker_ready
+from celery.signals import heartbeat_sent, setup_logging, worker_process_init, worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aegisml.settings")
 
@@ -24,9 +24,16 @@ def _show_queues(sender: Any, **kwargs: Any) -> None:
 @heartbeat_sent.connect
 def _show_life(sender: Any, **kwargs: Any) -> None:
     """Every two seconds, from the worker's main process: a long task doesn't stop it."""
-    from monitoring import components  # noqa: PLC0415 - only the worker needs it, after setup
+    from aegisml.base import workers  # noqa: PLC0415 - only the worker needs it, after setup
 
-    components.record_worker(sender.eventer.hostname, _queues)
+    workers.record(sender.eventer.hostname, _queues)
+
+
+@worker_process_init.connect
+def _enter_pool(**kwargs: Any) -> None:
+    from aegisml.base import pool  # noqa: PLC0415 - only the worker needs it, after setup
+
+    pool.enter()
 
 
 @setup_logging.connect

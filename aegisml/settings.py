@@ -200,11 +200,15 @@ CELERY_TASK_DEFAULT_QUEUE = "chores"
 # Trainings have workers of their own: an hour of fitting must not hold up a heartbeat.
 CELERY_TASK_ROUTES = {
     "training.tasks.train": {"queue": "training"},
+    "training.tasks.begin_study": {"queue": "training"},
+    "training.tasks.run_trial": {"queue": "training"},
     "features.tasks.materialize": {"queue": "training"},
     "features.tasks.build_historical": {"queue": "training"},
     "features.tasks.profile_features": {"queue": "training"},
     "monitoring.tasks.check_consistency": {"queue": "training"},
 }
+# Tasks that lie above the services, beside the apps' `tasks` modules, which Celery finds itself.
+CELERY_IMPORTS = ("training.automation",)
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
@@ -231,6 +235,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "training.tasks.requeue_stalled",
         "schedule": timedelta(seconds=15),
         "options": {"expires": 15},
+    },
+    "look-after-studies": {
+        "task": "training.automation.look_after_studies",
+        "schedule": timedelta(seconds=5),
+        "options": {"expires": 5},
     },
     "materialize-missing": {
         "task": "features.tasks.materialize_missing",
@@ -369,7 +378,11 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
+        "Algorithm": "models_app.choices.Algorithm",
+        "VersionAlgorithm": "models_app.choices.VERSION_ALGORITHMS",
         "JobStatus": "training.choices.JobStatus",
+        "StudyStatus": "training.choices.StudyStatus",
+        "TrialStatus": "training.choices.TrialStatus",
         "FeatureRunStatus": "features.choices.RunStatus",
         "FeatureStatus": "features.choices.FeatureStatus",
         "FeatureVersionStatus": "features.choices.VersionStatus",
@@ -398,16 +411,20 @@ STORAGES = {
 ARTIFACT_ROOT = VAR / "artifacts"
 JOURNAL_ROOT = VAR / "journal"
 FEATURE_ROOT = VAR / "features"
+CHECKPOINT_ROOT = VAR / "checkpoints"
 DATA_ROOT = CONFIG.data_root
 GRPC_ADDRESS = f"{CONFIG.server.host}:{CONFIG.server.grpc_port}"
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = CONFIG.server.max_body_bytes
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
+# path's end -> its own limit; such a body goes to a file, not to memory
+BODY_LIMITS = {"/versions/import": CONFIG.ml.registry.max_import_bytes}
 
 # --- the platform ----------------------------------------------------------------
 
 FEATURES = CONFIG.ml.features
 TRAINING = CONFIG.ml.training
+REGISTRY = CONFIG.ml.registry
 INFERENCE = CONFIG.ml.inference
 DRIFT_DETECTION = CONFIG.ml.model_monitoring.drift_detection
 INFERENCE_ROUTER = "inference.routing.ChampionRouter"

@@ -131,6 +131,15 @@ def empty_redis(redis_connection: redis.Redis) -> None:
     redis_connection.flushdb()
 
 
+@pytest.fixture
+def patient_database(db: None) -> None:
+    """Lets a test's transaction wait for a child process; a server's has none open then."""
+    from django.db import connection  # noqa: PLC0415
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+
+
 @pytest.fixture(autouse=True)
 def fresh_process() -> Iterator[None]:
     """Each test starts like a process that has served nothing yet."""

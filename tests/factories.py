@@ -21,8 +21,9 @@ from inference import journal
 from models_app.models import ModelVersion, RegisteredModel
 from models_app.services import registry
 from training import jobs
-from training import services as training
-from training.models import TrainingJob
+from training.models import Study, TrainingJob
+from training.services import jobs as training
+from training.services import studies
 
 PASSWORD = "correct horse battery staple"
 DATASET = "payments.csv"
@@ -39,6 +40,7 @@ def own_folders(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     settings.ARTIFACT_ROOT = tmp_path / "artifacts"
     settings.JOURNAL_ROOT = tmp_path / "journal"
     settings.FEATURE_ROOT = tmp_path / "features"
+    settings.CHECKPOINT_ROOT = tmp_path / "checkpoints"
     writer = journal.Journal(settings.JOURNAL_ROOT)
     monkeypatch.setattr(journal, "_writer", writer)  # a process keeps one, made at import
     yield tmp_path
@@ -90,7 +92,7 @@ def write_dataset(name: str = DATASET, rows: int = 600, *, seed: int = 1) -> str
         writer.writerow(["timestamp", "amount", "merchant_category", "location", "is_fraud"])
         for i in range(rows):
             fraud = rng.random() < 0.1
-            amount = rng.lognormvariate(5.5 if fraud else 3.5, 0.6)
+            amount = rng.lognormvariate(5.0 if fraud else 3.5, 0.8)
             category = rng.choice(["online", "travel"] if fraud else ["grocery", "fuel", "online"])
             place = "foreign" if rng.random() < (0.6 if fraud else 0.05) else "domestic"
             moment = start + timedelta(hours=3 * i)
@@ -111,12 +113,26 @@ def make_job(
     """A queued job; `fields` (status, progress, ...) are put on the row as they are."""
     model = model or make_model()
     job = training.request_run(
-        model=model, actor=actor or model.owner, dataset_path=write_dataset()
+        model=model,
+        actor=actor or model.owner,
+        dataset_path=write_dataset(),
+        terms=training.Terms(allow_duplicate=True),
     )
     if fields:
         TrainingJob.objects.filter(pk=job.pk).update(**fields)
         job.refresh_from_db()
     return job
+
+
+def make_study(model: RegisteredModel | None = None, **plan: Any) -> Study:
+    """A queued study; `plan` is how it searches."""
+    model = model or make_model()
+    return studies.request_study(
+        model=model,
+        actor=model.owner,
+        source=studies.Source(dataset_path=write_dataset()),
+        plan=studies.Plan(**{"trials": 3, **plan}),
+    )
 
 
 def trained_version(
@@ -235,7 +251,7 @@ def pinned_version(
             fraud = rng.random() < 0.2
             values = [
                 rng.choice(kinds or ("grocery", "fuel")) if kind == "category"
-                else f"{rng.lognormvariate(5 if fraud else 2, 1):.3f}"
+                else f"{rng.lognormvariate(3.5 if fraud else 2, 1):.3f}"
                 for kind in features.values()
             ]  # fmt: skip
             writer.writerow([*values, int(fraud)])

@@ -68,3 +68,7 @@ class Throttled(Retryable):
 
 class NotReady(Retryable):
     """We can't answer now."""
+
+
+class Transient(Retryable):
+    """Something of ours failed for the moment: a worker tries again by itself."""

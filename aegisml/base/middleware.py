@@ -51,10 +51,17 @@ class BodyLimitMiddleware:
         length = request.META.get("CONTENT_LENGTH") or "0"
         if not length.isdecimal():
             return problem_response(Invalid.field("Content-Length", "must be a whole number"))
-        if int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            return problem_response(TooLarge(too_large()))
+        limit = _limit(request.path)
+        if int(length) > limit:
+            return problem_response(TooLarge(too_large(limit)))
         return self.get_response(request)
 
 
-def too_large() -> str:
-    return f"the body is over the limit of {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes"
+def too_large(limit: int | None = None) -> str:
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE if limit is None else limit
+    return f"the body is over the limit of {limit:,} bytes"
+
+
+def _limit(path: str) -> int:
+    own = (limit for end, limit in settings.BODY_LIMITS.items() if path.endswith(end))
+    return next(own, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)

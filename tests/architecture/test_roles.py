@@ -23,11 +23,22 @@ TABLE = """
     models/{model_id}                                  DELETE  . . O . . A
     models/{model_id}/versions                         GET     V D O P . A
     models/{model_id}/versions/{number}                GET     V D O P . A
+    models/{model_id}/versions/{number}/card           GET     V D O P . A
+    models/{model_id}/versions/{number}/bundle         GET     . D O . . A
+    models/{model_id}/versions/import                  POST    . D O . . A
+    models/{model_id}/compare                          GET     V D O P . A
     models/{model_id}/train                            POST    . D O . . A
     models/{model_id}/training-jobs                    GET     V D O P . A
     models/{model_id}/training-jobs/{job_id}           GET     V D O P . A
+    models/{model_id}/training-jobs/{job_id}/events    GET     V D O P . A
     models/{model_id}/training-jobs/{job_id}/cancel    POST    . D O . . A
     models/{model_id}/training-jobs/{job_id}/retry     POST    . D O . . A
+    models/{model_id}/training-jobs/{job_id}/override  POST    . D O . . A
+    models/{model_id}/tune                             POST    . D O . . A
+    models/{model_id}/studies                          GET     V D O P . A
+    models/{model_id}/studies/{study_id}               GET     V D O P . A
+    models/{model_id}/studies/{study_id}/cancel        POST    . D O . . A
+    models/{model_id}/studies/{study_id}/train         POST    . D O . . A
     models/{model_id}/deploy                           POST    . . O . . A
     models/{model_id}/undeploy                         POST    . . O . . A
     models/{model_id}/deployments                      GET     V D O P . A

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from aegisml.base import workers
 from aegisml.base.auth import roles, tokens
 from aegisml.base.models import ApiSession
 from aegisml.base.redis import short_lived
@@ -37,14 +38,14 @@ def test_without_workers_the_platform_is_degraded_not_down(get: Any, own_folders
 
 
 def test_workers_that_show_life_are_counted(get: Any, own_folders: Any) -> None:
-    components.record_worker("a@host", ["training"])
+    workers.record("a@host", ["training"])
     assert states(get("/api/v1/monitoring/health"))["workers"] == "degraded"
-    components.record_worker("b@host", ["chores"])
+    workers.record("b@host", ["chores"])
     assert states(get("/api/v1/monitoring/health"))["workers"] == "ok"
 
 
 def test_a_worker_that_fell_silent_is_down(get: Any, own_folders: Any) -> None:
-    short_lived().hset(components.workers_key(), "a@host", f"{time.time() - 60} training chores")
+    short_lived().hset(workers.key(), "a@host", f"{time.time() - 60} training chores")
     assert states(get("/api/v1/monitoring/health"))["workers"] == "down"
 
 

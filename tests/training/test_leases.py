@@ -98,15 +98,15 @@ def test_a_queued_job_is_not_announced_while_every_worker_is_busy(
     assert jobs.requeue_stalled() == []
 
 
-def test_a_job_that_kills_its_workers_is_given_up(model: RegisteredModel) -> None:
+def test_a_job_that_kills_its_workers_is_put_in_quarantine(model: RegisteredModel) -> None:
     job = make_job(model)
     for _ in range(3):
         assert job.claim(worker="doomed")
         die(job)
         jobs.requeue_stalled()
     job.refresh_from_db()
-    assert (job.status, job.attempts) == ("failed", 3)
-    assert job.error == "The worker died 3 times; given up."
+    assert (job.status, job.attempts, job.is_quarantined) == ("errored", 3, True)
+    assert job.error.startswith("The worker died 3 times with this job; it is in quarantine.")
     assert not job.claim(worker="another")
 
 

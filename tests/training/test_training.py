@@ -56,7 +56,7 @@ def test_a_finished_job_tells_everything(client: APIClient, train: Train) -> Non
     assert 0.5 < job["metrics"]["test"]["auroc"] <= 1
     log = "\n".join(job["log_tail"])
     for told in ("Read 600 rows", "Label is_fraud", "Split by time (timestamp), gap 7 days",
-                 "Held-out AUROC", "ONNX and XGBoost scores agree"):  # fmt: skip
+                 "Held-out AUROC", "ONNX and xgboost scores agree"):  # fmt: skip
         assert told in log
 
 
@@ -82,17 +82,18 @@ def test_the_parameters_of_the_request_win_over_the_model_s_over_the_configured(
     used = version.parameters
     assert (used["n_estimators"], used["max_depth"], used["learning_rate"]) == (4, 3, 0.1)
     assert (used["base_score"], used["max_bin"]) == (0.5, 2048)
-    assert version.metrics["trees"] == 4
+    assert version.metrics["rounds"] == 4
 
 
 def test_early_stopping_keeps_the_best_trees(train: Train) -> None:
     job = train(write_dataset(rows=1500), n_estimators=300, early_stopping_rounds=5)
-    assert 0 < job.metrics["trees"] < 300
+    assert 0 < job.metrics["rounds"] < 300
 
 
 def test_the_curve_has_a_point_a_tree(train: Train) -> None:
     curve = train(write_dataset()).curve
-    assert [point[0] for point in curve] == [1, 2, 3, 4, 5]
+    assert [point["round"] for point in curve] == [1, 2, 3, 4, 5]
+    assert all(0 <= point["validation_ap"] <= 1 for point in curve)
 
 
 def test_the_bundle_says_where_the_model_comes_from(train: Train) -> None:
@@ -115,7 +116,7 @@ def test_the_same_file_and_seed_give_the_same_model(train: Train) -> None:
     first, second = (train(write_dataset(), seed=3, subsample=0.7).version for _ in range(2))
     assert first is not None
     assert second is not None
-    assert first.metrics == second.metrics
+    assert {**first.metrics, "seconds": {}} == {**second.metrics, "seconds": {}}
     files = [bundles.read(v.bundle_folder, digest=v.bundle_digest)[1] for v in (first, second)]
     assert files[0]["model.ubj"] == files[1]["model.ubj"]
     assert first.bundle_digest != second.bundle_digest  # each names its job

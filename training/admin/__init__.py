@@ -1,5 +1,5 @@
-"""The admin of training jobs."""
+"""The admin of training jobs and studies."""
 
-from training.admin import jobs
+from training.admin import jobs, studies
 
-__all__ = ["jobs"]
+__all__ = ["jobs", "studies"]

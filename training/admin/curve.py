@@ -1,15 +1,19 @@
-"""The learning curve as the points of an SVG line."""
+"""A learning curve as the points of SVG lines, one chart a metric."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 WIDTH, HEIGHT = 600, 160
+# people read average precision first
+_FIRST = ("validation_ap", "validation_loss", "train_loss")
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A line in a box of WIDTH by HEIGHT, and the numbers at its ends."""
+    """A metric's line in a box of WIDTH by HEIGHT, and the numbers at its ends."""
 
+    name: str
     points: str
     first_round: int
     last_round: int
@@ -20,17 +24,26 @@ class Drawn:
     height: int = HEIGHT
 
 
-def drawn(curve: Sequence[tuple[int, float]]) -> Drawn | None:
-    """None when there are too few points for a line."""
-    if len(curve) < 2:  # noqa: PLR2004 - two points make a line
-        return None
-    rounds = [point[0] for point in curve]
-    values = [point[1] for point in curve]
+def drawn(points: Sequence[Mapping[str, Any]]) -> list[Drawn]:
+    """A chart for each metric that has at least two rounds."""
+    names = {name: None for point in points for name in point if name != "round"}
+    ordered = sorted(names, key=lambda n: (_FIRST.index(n) if n in _FIRST else len(_FIRST), n))
+    lines = {
+        name: [(point["round"], point[name]) for point in points if name in point]
+        for name in ordered
+    }
+    return [_line(name, line) for name, line in lines.items() if len(line) > 1]
+
+
+def _line(name: str, line: Sequence[tuple[int, float]]) -> Drawn:
+    rounds = [point[0] for point in line]
+    values = [point[1] for point in line]
     low, high = min(values), max(values)
     across = (rounds[-1] - rounds[0]) or 1
     up = (high - low) or 1
     points = " ".join(
         f"{(at - rounds[0]) / across * WIDTH:.1f},{HEIGHT - (value - low) / up * HEIGHT:.1f}"
-        for at, value in zip(rounds, values, strict=True)
+        for at, value in line
     )
-    return Drawn(points, rounds[0], rounds[-1], low, high, values[-1])
+    shown = name.replace("_", " ").replace(" ap", " average precision")
+    return Drawn(shown, points, rounds[0], rounds[-1], low, high, values[-1])

@@ -24,16 +24,20 @@ from aegisml.base.admin.common import (
     told,
 )
 from aegisml.base.auth.rest import caller
-from training import services
+from training import steps
 from training.admin.curve import drawn
 from training.admin.forms import TrainForm
-from training.choices import JobStatus
+from training.choices import JobStatus, Priority
 from training.models import TrainingJob
+from training.queue import why_waiting
+from training.services import jobs as services
 
 STATUS_COLORS = {
     JobStatus.QUEUED: "default", JobStatus.RUNNING: "info", JobStatus.CANCELLING: "warning",
     JobStatus.CANCELLED: "warning", JobStatus.SUCCEEDED: "success", JobStatus.FAILED: "danger",
+    JobStatus.ERRORED: "danger", JobStatus.LEAK_SUSPECTED: "warning",
 }  # fmt: skip
+PRIORITY_COLORS = {Priority.LOW: "default", Priority.NORMAL: "info", Priority.HIGH: "warning"}
 RELATED = ("model", "version__model", "requested_by", "feature_set__stream")
 
 
@@ -41,16 +45,16 @@ RELATED = ("model", "version__model", "requested_by", "feature_set__stream")
 class TrainingJobAdmin(ServiceAdmin):
     form = TrainForm
     list_display = (
-        "created_at", "model_link", "status_label", "progress_bar", "source_link", "version_link",
-        "took", "requested_by",
+        "created_at", "model_link", "status_label", "priority_label", "progress_bar",
+        "source_link", "version_link", "took", "requested_by",
     )  # fmt: skip
-    list_filter = ("status", "model")
+    list_filter = ("status", "priority", "is_quarantined", "model")
     list_select_related = RELATED
     search_fields = ("model__name", "dataset_path", "feature_set__name")
     search_help_text = "model, dataset or feature set"
     fields = ("model",)
     add_fieldsets = (
-        (None, {"fields": (("model", "reason"),)}),
+        (None, {"fields": (("model", "priority"), "reason")}),
         (
             "A file",
             {
@@ -66,10 +70,46 @@ class TrainingJobAdmin(ServiceAdmin):
                 " when each event came.",
             },
         ),
-        ("Split", {"fields": (("validation_split", "test_split"), ("label_delay_days", "seed"))}),
-        ("More", {"fields": ("exclude_columns", "parameters"), "classes": ["collapse"]}),
-    )
-    actions_detail = ("cancel", "retry")
+        (
+            "Split",
+            {
+                "fields": (
+                    ("validation_split", "test_split"), ("test_from", "split"),
+                    ("label_delay_days", "seed"),
+                )
+            },
+        ),
+        (
+            "From scores to decisions",
+            {
+                "fields": (
+                    ("policy", "calibration"), ("review_cost", "missed_share"),
+                    ("alerts", "precision"), "refit",
+                )
+            },
+        ),
+        (
+            "Evaluation",
+            {
+                "fields": (
+                    ("amount_column", "entity_column"), ("segment_columns", "typology_column"),
+                    "known_entities",
+                ),
+                "classes": ["collapse"],
+            },
+        ),
+        (
+            "More",
+            {
+                "fields": (
+                    "exclude_columns", "members", "parameters", ("overrides", "override_reason"),
+                    "allow_duplicate",
+                ),
+                "classes": ["collapse"],
+            },
+        ),
+    )  # fmt: skip
+    actions_detail = ("cancel", "override", "retry")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TrainingJob]:
         return super().get_queryset(request).select_related(*RELATED)
@@ -94,6 +134,10 @@ class TrainingJobAdmin(ServiceAdmin):
     @display(description="Status", ordering="status", label=STATUS_COLORS)
     def status_label(self, job: TrainingJob) -> tuple[str, str]:
         return job.status, job.get_status_display()
+
+    @display(description="Priority", ordering="priority", label=PRIORITY_COLORS)
+    def priority_label(self, job: TrainingJob) -> tuple[int, str]:
+        return job.priority, job.get_priority_display()
 
     @display(description="Trains on", ordering="dataset_path")
     def source_link(self, job: TrainingJob) -> str:
@@ -124,6 +168,7 @@ class TrainingJobAdmin(ServiceAdmin):
             source=form.source(),
             parameters=form.run_parameters(),
             reason=form.cleaned_data["reason"],
+            terms=form.terms(),
         )
         obj.pk, obj.created_at = job.pk, job.created_at
 
@@ -166,9 +211,11 @@ class TrainingJobAdmin(ServiceAdmin):
         job = self.get_object(request, str(object_id))
         if job is None:
             return []
-        wanted = "retry" if job.is_finished else "cancel"
+        wanted = ["retry"] if job.is_finished else ["cancel"]
+        if job.status == JobStatus.LEAK_SUSPECTED:
+            wanted.append("override")
         actions = super().get_actions_detail(request, object_id)
-        return [found for found in actions if found.path == wanted]
+        return [found for found in actions if found.path in wanted]
 
     @action(
         description="Cancel",
@@ -178,7 +225,7 @@ class TrainingJobAdmin(ServiceAdmin):
         permissions=["steer"],
         dialog={
             "title": "Cancel this training",
-            "description": "A queued job stops at once, a running one at its next step.",
+            "description": "A queued job stops at once, a running one within two seconds.",
             "form_class": ReasonForm,
             "form_submit_text": "Cancel the training",
         },
@@ -209,16 +256,40 @@ class TrainingJobAdmin(ServiceAdmin):
         job = self.row(request, object_id)
         shown = object_id
         with told(request, "A new job is queued."):
-            again = services.retry(job=job, actor=request.user)  # type: ignore[arg-type]
-            shown = str(again.pk)
+            shown = str(services.retry(job=job, actor=caller(request)).pk)
+        return after_dialog(request, address("training_trainingjob_change", shown))
+
+    @action(
+        description="Override",
+        url_path="override",
+        icon="gavel",
+        permissions=["steer", "request"],
+        dialog={
+            "title": "Run this training in spite of the evidence",
+            "description": "A new job lets pass what this one stopped for. The reason is kept"
+            " in its history, and with the version.",
+            "form_class": ReasonForm,
+            "form_submit_text": "Override and run",
+        },
+    )
+    def override(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        job = self.row(request, object_id)
+        shown = object_id
+        with told(request, "A new job is queued, with the override on record."):
+            reason = form.cleaned_data["reason"]
+            shown = str(services.override(job=job, actor=caller(request), reason=reason).pk)
         return after_dialog(request, address("training_trainingjob_change", shown))
 
 
 def _live(job: TrainingJob) -> dict[str, Any]:
+    eta = job.eta_seconds
     return {
         "job": job,
         "status_color": STATUS_COLORS[JobStatus(job.status)],
         "took": duration(job.seconds),
-        "curve": drawn(job.curve),
+        "left": None if eta is None else duration(eta),
+        "waits": why_waiting(job),
+        "steps": [(step, duration(step.seconds)) for step in steps.of(job)],
+        "charts": drawn(job.points),
         "test": job.metrics.get("test"),
     }

@@ -11,15 +11,18 @@ from rest_framework.views import APIView
 
 from aegisml.base.auth import roles
 from aegisml.base.auth.rest import caller
-from aegisml.base.errors import Invalid, NotFound
-from features.models import FeatureSet
 from models_app.models import RegisteredModel
-from training import services
-from training.api.serializers import JobSerializer, TrainSerializer
-from training.choices import JobStatus
+from training.api.serializers import (
+    JobDetailSerializer,
+    JobSerializer,
+    OverrideSerializer,
+    TrainSerializer,
+)
+from training.api.shared import IDEMPOTENCY, RELATED, accepted, job_of, key_of, source_of
+from training.choices import PRIORITIES, JobStatus, Priority
 from training.models import TrainingJob
-
-RELATED = ("model", "version", "requested_by", "feature_set__stream")
+from training.queue import Queue
+from training.services import jobs as services
 
 
 class JobFilter(django_filters.FilterSet):
@@ -34,24 +37,34 @@ class TrainView(APIView):
     roles = {"POST": roles.TRAIN}
 
     @extend_schema(
-        operation_id="models_train", request=TrainSerializer, responses={202: JobSerializer}
+        operation_id="models_train",
+        parameters=[IDEMPOTENCY],
+        request=TrainSerializer,
+        responses={202: JobDetailSerializer},
     )
     def post(self, request: Request, model_id: str) -> Response:
         """Queue a training on a file, or on a feature set's stream from one time to another.
 
-        Answers at once with the job, whose address is in `Location`.
+        Answers at once with the job, whose address is in `Location`. 409 names the job that
+        trains the same already, unless `allow_duplicate` is set.
         """
         model = RegisteredModel.objects.lookup(model_id)
         form = TrainSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         given = dict(form.validated_data)
+        terms = services.Terms(
+            priority=PRIORITIES[given.pop("priority")],
+            allow_duplicate=given.pop("allow_duplicate"),
+            idempotency_key=key_of(request),
+        )
         job = services.request_run(
             model=model,
             actor=caller(request),
             parameters=given.pop("parameters", None),
-            source=_source(given),
+            source=source_of(given),
+            terms=terms,
         )
-        return _accepted(request, job)
+        return accepted(request, job)
 
 
 class JobsView(generics.ListAPIView):
@@ -66,51 +79,69 @@ class JobsView(generics.ListAPIView):
         model = RegisteredModel.objects.lookup(self.kwargs["model_id"])
         return model.training_jobs.select_related(*RELATED)
 
+    def get_serializer_context(self) -> dict[str, Any]:
+        # the queue is asked once for the page, not once for each job
+        return {**super().get_serializer_context(), "queue": Queue.now()}
+
 
 class JobView(APIView):
     roles = {"GET": roles.READ}
 
-    @extend_schema(operation_id="training_job_retrieve", responses=JobSerializer)
+    @extend_schema(operation_id="training_job_retrieve", responses=JobDetailSerializer)
     def get(self, request: Request, model_id: str, job_id: str) -> Response:
-        """A job: status, progress in percent, step, the tail of its log, metrics, error."""
-        return Response(JobSerializer(_job(model_id, job_id)).data)
+        """A job: status, why it waits, progress in percent, step, time left, the curve of its
+        fit, the tail of its log, metrics, evidence of leaks, error."""
+        return Response(JobDetailSerializer(job_of(model_id, job_id)).data)
 
 
 class CancelView(APIView):
     roles = {"POST": roles.TRAIN}
 
-    @extend_schema(operation_id="training_job_cancel", request=None, responses={202: JobSerializer})
+    @extend_schema(
+        operation_id="training_job_cancel", request=None, responses={202: JobDetailSerializer}
+    )
     def post(self, request: Request, model_id: str, job_id: str) -> Response:
-        """Stop a job: a queued one at once, a running one at its next step."""
-        job = services.cancel(job=_job(model_id, job_id), actor=caller(request))
-        return Response(JobSerializer(job).data, status=202)
+        """Stop a job: a queued one at once, a running one within two seconds."""
+        job = services.cancel(job=job_of(model_id, job_id), actor=caller(request))
+        return Response(JobDetailSerializer(job).data, status=202)
 
 
 class RetryView(APIView):
     roles = {"POST": roles.TRAIN}
 
-    @extend_schema(operation_id="training_job_retry", request=None, responses={202: JobSerializer})
+    @extend_schema(
+        operation_id="training_job_retry",
+        parameters=[IDEMPOTENCY],
+        request=None,
+        responses={202: JobDetailSerializer},
+    )
     def post(self, request: Request, model_id: str, job_id: str) -> Response:
         """Queue a new job with the same source and parameters."""
-        job = services.retry(job=_job(model_id, job_id), actor=caller(request))
-        return _accepted(request, job)
+        job = job_of(model_id, job_id)
+        again = services.retry(job=job, actor=caller(request), terms=_terms(request, job))
+        return accepted(request, again)
 
 
-def _source(given: dict[str, Any]) -> services.Source:
-    """What a request names; raises `Invalid` for a set that isn't there."""
-    text = given.pop("feature_set", None)
-    try:
-        feature_set = FeatureSet.objects.pinned(text) if text else None
-    except NotFound as error:  # the address was right
-        raise Invalid.field("feature_set", error.detail) from None
-    return services.Source(feature_set=feature_set, **given)
+class OverrideView(APIView):
+    roles = {"POST": roles.TRAIN}
+
+    @extend_schema(
+        operation_id="training_job_override",
+        parameters=[IDEMPOTENCY],
+        request=OverrideSerializer,
+        responses={202: JobDetailSerializer},
+    )
+    def post(self, request: Request, model_id: str, job_id: str) -> Response:
+        """Queue a new job that lets pass what this one stopped for (a suspected leak, a random
+        split of rows that have times, ...), with the reason on record."""
+        form = OverrideSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        job = job_of(model_id, job_id)
+        again = services.override(
+            job=job, actor=caller(request), terms=_terms(request, job), **form.validated_data
+        )
+        return accepted(request, again)
 
 
-def _job(model_id: str, job_id: str) -> TrainingJob:
-    model = RegisteredModel.objects.lookup(model_id)
-    return model.training_jobs.select_related(*RELATED).lookup(job_id)
-
-
-def _accepted(request: Request, job: TrainingJob) -> Response:
-    location = request.build_absolute_uri(f"/api/v1/models/{job.model_id}/training-jobs/{job.pk}")
-    return Response(JobSerializer(job).data, status=202, headers={"Location": location})
+def _terms(request: Request, job: TrainingJob) -> services.Terms:
+    return services.Terms(priority=Priority(job.priority), idempotency_key=key_of(request))

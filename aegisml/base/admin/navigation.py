@@ -40,7 +40,13 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
             ("Versions", "deployed_code", "models_app", "modelversion"),
         ),
     ),
-    ("Training", (("Jobs", "exercise", "training", "trainingjob"),)),
+    (
+        "Training",
+        (
+            ("Jobs", "exercise", "training", "trainingjob"),
+            ("Studies", "tune", "training", "study"),
+        ),
+    ),
     (
         "Serving",
         (

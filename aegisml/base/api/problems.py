@@ -36,6 +36,7 @@ KINDS: dict[type[errors.AegisError], Kind] = {
     errors.TooLarge: Kind(413, "too-large", "The body is too large"),
     errors.Throttled: Kind(429, "throttled", "Too many requests"),
     errors.NotReady: Kind(503, "not-ready", "Not ready"),
+    errors.Transient: Kind(503, "not-ready", "Not ready"),
 }
 INTERNAL = Kind(500, "internal", "Internal error")
 

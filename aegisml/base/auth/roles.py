@@ -15,6 +15,8 @@ ALL = frozenset({VIEWER, DATA_SCIENTIST, OPERATOR, APPROVER, SERVICE, ADMIN})
 READ = ALL - {SERVICE}
 EDIT_MODELS = frozenset({DATA_SCIENTIST, OPERATOR, ADMIN})
 RETIRE_MODELS = frozenset({OPERATOR, ADMIN})
+EXPORT_VERSIONS = frozenset({DATA_SCIENTIST, OPERATOR, ADMIN})
+IMPORT_VERSIONS = frozenset({DATA_SCIENTIST, OPERATOR, ADMIN})
 TRAIN = frozenset({DATA_SCIENTIST, OPERATOR, ADMIN})
 DEPLOY = frozenset({OPERATOR, ADMIN})
 PREDICT = frozenset({SERVICE, DATA_SCIENTIST, OPERATOR, ADMIN})
@@ -27,8 +29,8 @@ SEND_LABELS = frozenset({SERVICE, DATA_SCIENTIST, OPERATOR, APPROVER, ADMIN})
 
 _VIEW = (
     "models_app.view_registeredmodel", "models_app.view_modelversion", "models_app.view_alias",
-    "training.view_trainingjob", "inference.view_deployment", "inference.view_prediction",
-    "admin.view_logentry",
+    "training.view_trainingjob", "training.view_study", "inference.view_deployment",
+    "inference.view_prediction", "admin.view_logentry",
     "features.view_stream", "features.view_entity", "features.view_featureview",
     "features.view_featureviewversion", "features.view_featureset", "features.view_label",
     "features.view_quarantinedrow", "features.view_ingestfile", "features.view_materializerun",
@@ -42,7 +44,9 @@ _FEATURES = (
 _PROMOTE_FEATURES = ("features.change_featureviewversion",)
 _TRAIN = (
     "models_app.add_registeredmodel", "models_app.change_registeredmodel",
+    "models_app.add_modelversion",
     "training.add_trainingjob", "training.change_trainingjob",
+    "training.add_study", "training.change_study",
 )  # fmt: skip
 _DEPLOY = ("inference.add_deployment", "inference.change_deployment")
 _OPERATE = (

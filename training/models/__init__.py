@@ -1,0 +1,7 @@
+"""The rows of training."""
+
+from training.models.jobs import LOG_LIMIT, MAX_KEY, TrainingJob
+from training.models.studies import Study
+from training.models.trials import Trial
+
+__all__ = ["LOG_LIMIT", "MAX_KEY", "Study", "TrainingJob", "Trial"]
