@@ -5,7 +5,7 @@ These are Celery tasks too, but above the services, where `training.tasks` lies 
 
 from celery import shared_task
 
-from training import searches, tasks
+from training import tasks
 from training.services import closing
 
 
@@ -18,6 +18,8 @@ def close_study(study_id: str) -> None:
 @shared_task(expires=15)
 def look_after_studies() -> None:
     """Find trials that lost their worker and studies that wait for somebody to go on."""
+    from training import searches  # noqa: PLC0415 - as in `training.tasks`
+
     for found in searches.recover():
         tasks.announce(found)
     for study_id in closing.waiting():

@@ -32,8 +32,6 @@ FINISHED = (
     JobStatus.CANCELLED, JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.ERRORED,
     JobStatus.LEAK_SUSPECTED,
 )  # fmt: skip
-# what a job ends with that a person should look at
-UNHAPPY = (JobStatus.FAILED, JobStatus.ERRORED, JobStatus.LEAK_SUSPECTED)
 PRIORITIES = {priority.word: priority for priority in Priority}
 
 

@@ -26,10 +26,15 @@ class Wish(StrEnum):
     GO_ON = "go on"
     CANCEL = "cancel"
     TIME_IS_UP = "time is up"
+    HAND_BACK = "hand back"  # the worker is being stopped; another goes on
 
 
 class OutOfTime(Exception):
     """The job ran longer than `ml.training.job_timeout`."""
+
+
+class HandedBack(Exception):
+    """The worker is being stopped: another one goes on with the job."""
 
 
 def out_of_time() -> str:
@@ -50,9 +55,11 @@ class Hold:
         self._lease = leases.Lease[Wish](Wish.GO_ON)
 
     def check(self) -> None:
-        """Raises `Cancelled` or `OutOfTime` when the job isn't wanted as it is."""
+        """Raises `Cancelled`, `OutOfTime` or `HandedBack` when the job isn't to go on here."""
         if self._lease.status == Wish.TIME_IS_UP:
             raise OutOfTime
+        if self._lease.status == Wish.HAND_BACK:
+            raise HandedBack
         if self._lease.status != Wish.GO_ON:
             raise Cancelled
 
@@ -70,6 +77,8 @@ class Hold:
             return Wish.CANCEL
         if status == JobStatus.RUNNING and time.monotonic() > self._deadline:
             return Wish.TIME_IS_UP
+        if status == JobStatus.RUNNING and pool.is_leaving():
+            return Wish.HAND_BACK
         return Wish.GO_ON if status else None
 
     def renew(self) -> Wish | None:
@@ -88,12 +97,12 @@ def drop_broken_connection() -> None:
 
 
 @contextmanager
-def kept(job: TrainingJob, *, clean_up: Callable[[], None]) -> Iterator[Hold]:
+def kept(job: TrainingJob, *, clean_up: Callable[[bool], None]) -> Iterator[Hold]:
     """Renew the job's lease, because a fit can be silent for long, and look twice a second
     whether it is still wanted.
 
     A body that doesn't listen ends with its process, where that is one of Celery's pool:
-    its row is finished, and `clean_up` called, before.
+    before, its row is finished or handed back, and `clean_up` called with whether it is over.
     """
     hold = Hold(job)
 
@@ -101,10 +110,10 @@ def kept(job: TrainingJob, *, clean_up: Callable[[], None]) -> Iterator[Hold]:
         if not pool.may_end():
             return
         with hold.closing:
-            if _is_over(job, wish):
+            if not _let_go(job, wish):
                 return
             log.warning("training broken off", job=str(job.pk), why=wish)
-            clean_up()
+            clean_up(wish in (Wish.CANCEL, Wish.TIME_IS_UP))
             pool.end()
 
     watch = leases.Watch(look=hold.look, unheeded=unheeded)
@@ -116,10 +125,13 @@ def kept(job: TrainingJob, *, clean_up: Callable[[], None]) -> Iterator[Hold]:
         yield hold
 
 
-def _is_over(job: TrainingJob, wish: Wish | None) -> bool:
-    """Finish the row as wished; True when the body did so itself meanwhile."""
-    if wish == Wish.CANCEL:
-        return not job.finish(JobStatus.CANCELLED)
-    if wish == Wish.TIME_IS_UP:
-        return not job.finish(JobStatus.FAILED, error=out_of_time())
-    return False
+def _let_go(job: TrainingJob, wish: Wish | None) -> bool:
+    """End or hand back the row as wished; False when the body did so itself meanwhile."""
+    match wish:
+        case Wish.CANCEL:
+            return job.finish(JobStatus.CANCELLED)
+        case Wish.TIME_IS_UP:
+            return job.finish(JobStatus.FAILED, error=out_of_time())
+        case Wish.HAND_BACK:
+            return job.hand_back()
+    return wish is None  # another worker has it

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
+from aegisml.base import pool
 from models_app import bundles
 from models_app.services import registry
 from training import checkpoints, datasets, holding, queue, requests, steps, verdicts
@@ -85,14 +86,14 @@ def _own_name() -> str:
 
 
 def _do(job: TrainingJob) -> None:
+    with pool.held():  # a stop of the worker hands the job back, instead of losing it
+        _do_held(job)
+
+
+def _do_held(job: TrainingJob) -> None:
     log.info("training started", job=str(job.pk), model=job.model.name, attempt=job.attempts)
-
-    def clean_up() -> None:
-        checkpoints.discard(job.pk)
-        datasets.discard(job)
-
     try:
-        with holding.kept(job, clean_up=clean_up) as hold:
+        with holding.kept(job, clean_up=lambda is_over: _clean_up(job, is_over=is_over)) as hold:
             _run(job, hold)
     except Exception as error:
         # the row must not stay "running" for ever, whatever it was
@@ -101,10 +102,17 @@ def _do(job: TrainingJob) -> None:
             log.exception("training errored", job=str(job.pk), error=type(error).__name__)
         _settle(job, verdict)
         if verdict.is_bug:
+            _clean_up(job, is_over=True)
             raise
-    if TrainingJob.objects.filter(pk=job.pk).finished().exists():
-        clean_up()
+    _clean_up(job, is_over=TrainingJob.objects.filter(pk=job.pk).finished().exists())
     log.info("training ended", job=str(job.pk))
+
+
+def _clean_up(job: TrainingJob, *, is_over: bool) -> None:
+    """Delete what this worker made on the way; the checkpoint stays for whoever goes on."""
+    datasets.discard(job)
+    if is_over:
+        checkpoints.discard(job.pk)
 
 
 def _settle(job: TrainingJob, verdict: Verdict) -> None:
@@ -120,11 +128,14 @@ def _settle(job: TrainingJob, verdict: Verdict) -> None:
 
 def _write_verdict(job: TrainingJob, verdict: Verdict) -> None:
     tries = job.attempts - job.deaths
-    if verdict.is_transient and tries < settings.TRAINING.max_attempts:
+    is_tried_again = verdict.is_transient and tries < settings.TRAINING.max_attempts
+    if is_tried_again or verdict.status == JobStatus.QUEUED:
         pause = timedelta(seconds=FIRST_PAUSE * 3 ** (tries - 1))
-        if job.postpone(until=timezone.now() + pause, error=verdict.error):
+        until = timezone.now() + pause
+        back = job.postpone(until=until, error=verdict.error) if is_tried_again else job.hand_back()
+        if back:
             return
-        verdict = Verdict(JobStatus.CANCELLED)
+        verdict = Verdict(JobStatus.CANCELLED)  # asked for meanwhile
     error = verdict.error
     if verdict.is_transient:
         error = f"{error} The job was tried {tries} times; run it again when all is well."
@@ -143,8 +154,7 @@ def _quarantine(job: TrainingJob) -> None:
 
 def _give_up(job: TrainingJob, status: JobStatus, **values: Any) -> None:
     if job.give_up(status, **values):
-        checkpoints.discard(job.pk)
-        datasets.discard(job)
+        _clean_up(job, is_over=True)
 
 
 def _run(job: TrainingJob, hold: holding.Hold) -> None:
@@ -172,7 +182,7 @@ def _run(job: TrainingJob, hold: holding.Hold) -> None:
         try:
             report.step(steps.REGISTER, 99)
             _register(job, request, trained, lineage, written)
-        except (Cancelled, holding.OutOfTime):
+        except (Cancelled, holding.OutOfTime, holding.HandedBack):
             # after any other error the version may be there: a lost answer to COMMIT
             bundles.discard(root=settings.ARTIFACT_ROOT, written=written)
             raise

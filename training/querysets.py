@@ -114,10 +114,11 @@ class TrialQuerySet(models.QuerySet["Trial"]):
         return self.running().filter(lease_until__lt=timezone.now())
 
     def forgotten(self) -> "TrialQuerySet":
-        """Queued trials that no worker took for a while: their message may be lost."""
+        """Queued trials that no worker took since they were announced a while ago: their message
+        may be lost."""
         patience = timedelta(seconds=settings.TRAINING.lease_seconds)
         waiting = self.filter(status=TrialStatus.QUEUED, study__status=StudyStatus.RUNNING)
-        return waiting.filter(created_at__lt=timezone.now() - patience)
+        return waiting.filter(announced_at__lt=timezone.now() - patience)
 
     def ranked(self) -> "TrialQuerySet":
         """Those with a value, the best first, and the earlier of equals."""

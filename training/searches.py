@@ -15,21 +15,21 @@ from django.utils import timezone
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
+from aegisml.base import pool
 from training import optuna_storage, study_data, trial_runs
 from training.choices import OPEN_TRIALS, Phase, StudyStatus, TrialStatus
 from training.ml import searching
 from training.ml.allocation import Tried, next_algorithm
-from training.models import Study, Trial
+from training.models import MAX_TRIALS, Study, Trial
 from training.trial_holding import Limits
 
 log = structlog.get_logger(__name__)
 
-MAX_TRIALS = 2000  # of one study
 MAX_ATTEMPTS = 2  # of one trial: a worker's death is forgiven once
 HOPELESS = 3  # trials that fail, with none that doesn't, end a search
 TRIAL_SHARE = 4  # a trial of an AutoML study may take this part of its time budget
 # what is kept of an AutoML study's time for training the finalists and joining them
-_RESERVE_FACTOR, _RESERVE_EACH = 2.0, 10.0
+_RESERVE_FACTOR, _RESERVE_EACH = 1.5, 10.0
 _MOST_RESERVED = 0.5
 _TIME_WAS_UP = "The study's time was up."
 _RELATED = ("study__model", "study__feature_set__stream")
@@ -59,7 +59,8 @@ def work(trial_id: str) -> Next:
     trial = Trial.objects.select_related(*_RELATED).get(pk=trial_id)
     limits = _limits(trial.study)
     if limits.search > 0 and trial.claim(worker=f"{socket.gethostname()}:{os.getpid()}"):
-        trial_runs.run(trial, limits)
+        with pool.held():  # a stop of the worker hands the trial back, instead of losing it
+            trial_runs.run(trial, limits)
     return go_on(trial.study)
 
 
@@ -71,7 +72,10 @@ def go_on(study: Study) -> Next:
         is_idle = not study.trials.open().exists()
     began = study.status != StudyStatus.QUEUED and study.started_at is not None
     if began and is_idle and study.searched_at is None:
-        _end(study)
+        try:
+            _end(study)
+        except SQLAlchemyError as error:  # the next look may find the database again
+            log.warning("search not ended", study=str(study.pk), error=type(error).__name__)
     is_over = study.status == StudyStatus.RUNNING and study.searched_at is not None
     return Next(str(study.pk), tuple(queued), is_over=is_over)
 
@@ -79,22 +83,29 @@ def go_on(study: Study) -> Next:
 def recover() -> list[Next]:
     """Give trials whose worker vanished back to the queue, and go on with studies that nobody
     goes on with; Optuna hears what became of them."""
-    for trial in Trial.objects.stalled().select_related("study"):
-        if trial.study.status != StudyStatus.RUNNING:
-            trial.give_up(TrialStatus.CANCELLED)
-        elif trial.attempts >= MAX_ATTEMPTS:
-            text = f"The worker died {trial.attempts} times with this trial."
-            trial.give_up(TrialStatus.FAILED, error=text)
-        else:
-            trial.requeue()
+    requeued = [trial for trial in Trial.objects.stalled().select_related("study") if _taken(trial)]
     found = [begin(str(study.pk)) for study in Study.objects.forgotten()]
     found += [go_on(study) for study in Study.objects.unsearched()]
-    forgotten = Trial.objects.forgotten().values_list("pk", flat=True)
-    found.append(Next(trials=tuple(str(pk) for pk in forgotten)))
+    forgotten = list(Trial.objects.forgotten())
+    again = [trial.pk for trial in (*requeued, *forgotten)]
+    Trial.objects.filter(pk__in=again).update(announced_at=timezone.now())
+    found.append(Next(trials=tuple(str(pk) for pk in again)))
     for study in Study.objects.unsearched().filter(status=StudyStatus.RUNNING):
         with suppress(SQLAlchemyError):  # the next look may find the database again
             _follow(study)
     return found
+
+
+def _taken(trial: Trial) -> bool:
+    """Take a trial from a worker that vanished; True when it waits for another now."""
+    if trial.study.status != StudyStatus.RUNNING:
+        trial.give_up(TrialStatus.CANCELLED)
+    elif trial.attempts >= MAX_ATTEMPTS:
+        text = f"The worker died {trial.attempts} times with this trial."
+        trial.give_up(TrialStatus.FAILED, error=text)
+    else:
+        return trial.requeue()
+    return False
 
 
 def search_ends(study: Study) -> datetime | None:

@@ -23,6 +23,7 @@ class Wish(StrEnum):
     CANCEL = "cancel"
     TIME_IS_UP = "time is up"
     TOO_LONG = "too long"
+    HAND_BACK = "hand back"  # the worker is being stopped; another goes on
 
 
 class Stopped(Exception):
@@ -77,7 +78,9 @@ class Hold:
         now = time.monotonic()
         if now > self._search_ends:
             return Wish.TIME_IS_UP
-        return Wish.TOO_LONG if now > self._trial_ends else Wish.GO_ON
+        if now > self._trial_ends:
+            return Wish.TOO_LONG
+        return Wish.HAND_BACK if pool.is_leaving() else Wish.GO_ON
 
 
 @contextmanager

@@ -38,7 +38,10 @@ def run(trial: Trial, limits: Limits) -> None:
     log.info("trial started", study=str(study.pk), number=trial.number, attempt=trial.attempts)
 
     def end(wish: Wish | None) -> None:
-        finish(trial, *_of_wish(wish, limits))
+        if wish == Wish.HAND_BACK:
+            trial.hand_back()
+        else:
+            finish(trial, *_of_wish(wish, limits))
 
     try:
         with (
@@ -46,8 +49,7 @@ def run(trial: Trial, limits: Limits) -> None:
             optuna_storage.opened() as storage,
         ):
             search = optuna_storage.search(storage, study, trial.algorithm, number=trial.number)
-            asked = _asked(trial, search)
-            _finish_by(trial, hold, search, asked, limits)
+            _do(trial, hold, search, limits)
     except (OperationalError, InterfaceError, SQLAlchemyError) as error:
         # the database is away: the lease runs out, and the trial is tried once more
         log.warning("trial left", trial=str(trial.pk), error=type(error).__name__)
@@ -70,13 +72,16 @@ def tell(search: optuna.Study, trial: Trial, number: int) -> None:
     search.tell(number, value, state=state, skip_if_finished=True)
 
 
-def _finish_by(
-    trial: Trial, hold: Hold, search: optuna.Study, asked: optuna.Trial, limits: Limits
-) -> None:
+def _do(trial: Trial, hold: Hold, search: optuna.Study, limits: Limits) -> None:
     """Do the trial, write how it ended on the row, then tell Optuna."""
+    asked: optuna.Trial | None = None
     try:
+        asked = _asked(trial, search)
         outcome = _outcome(trial, hold, asked)
     except Stopped as stopped:
+        if stopped.wish == Wish.HAND_BACK:
+            trial.hand_back()
+            return
         status, values = _of_wish(stopped.wish, limits)
     except Pruned:
         status, values = TrialStatus.PRUNED, {}
@@ -94,7 +99,7 @@ def _finish_by(
     else:
         done = {"value": outcome.value, "rounds": outcome.rounds, "progress": 100, "step": ""}
         status, values = TrialStatus.SUCCEEDED, done
-    if finish(trial, status, values):
+    if finish(trial, status, values) and asked is not None:
         trial.refresh_from_db()
         tell(search, trial, asked.number)
 

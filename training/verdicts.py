@@ -9,7 +9,7 @@ from django.db import InterfaceError, OperationalError
 
 from aegisml.base.errors import AegisError, Transient
 from training.choices import JobStatus
-from training.holding import OutOfTime, out_of_time
+from training.holding import HandedBack, OutOfTime, out_of_time
 from training.ml.errors import Cancelled, LeakSuspected, TrainingError
 
 NO_SPACE = (
@@ -26,8 +26,11 @@ INTERNAL = "An internal error; the worker's log has the details."
 
 @dataclass(frozen=True)
 class Verdict:
-    """The status that a job ends with and a sentence about it. `is_transient`: the same may well
-    go through in a moment. `is_bug`: nobody expected it, and the trace must reach the log."""
+    """The status that a job ends with and a sentence about it; queued: another worker goes on.
+
+    `is_transient`: the same may well go through in a moment. `is_bug`: nobody expected it, and
+    the trace must reach the log.
+    """
 
     status: JobStatus
     error: str = ""
@@ -37,11 +40,13 @@ class Verdict:
     is_bug: bool = False
 
 
-def of(stopped: Exception, *, source_field: str) -> Verdict:  # noqa: PLR0911 - a table
+def of(stopped: Exception, *, source_field: str) -> Verdict:  # noqa: C901, PLR0911 - a table
     """`source_field` is the request's field for what the job trains on."""
     match stopped:
         case Cancelled():
             return Verdict(JobStatus.CANCELLED)
+        case HandedBack():
+            return Verdict(JobStatus.QUEUED)
         case OutOfTime() | SoftTimeLimitExceeded():
             return Verdict(JobStatus.FAILED, out_of_time())
         case LeakSuspected():

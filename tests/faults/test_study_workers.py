@@ -113,3 +113,18 @@ def test_a_trial_that_does_not_listen_ends_within_two_seconds_of_the_cancel(
     assert took < 2
     assert study.status == "cancelled"
     assert studying.states(study) == ["fail"]
+
+
+def test_a_worker_that_is_stopped_hands_its_trial_back(own_folders: Path) -> None:
+    with trainer(own_folders, name="first") as first:
+        study = ask(trials=1)
+        (trial,) = fitting(study, 1)
+        first.master.terminate()
+        wait_for(lambda: not study.trials.filter(status="running").exists(), "hand-over", 30)
+        trial.refresh_from_db()
+        assert (trial.status, trial.attempts) == ("queued", 0)
+    with trainer(own_folders, name="second"):
+        looked_after(study, 120)
+    trial.refresh_from_db()
+    assert (study.status, trial.status, trial.attempts) == ("succeeded", "succeeded", 1)
+    assert studying.states(study) == ["complete"]

@@ -1,5 +1,6 @@
 """Trainings in a real worker: stopped in time, killed, and brought to their end by another."""
 
+import signal
 import time
 from datetime import datetime
 from pathlib import Path
@@ -149,6 +150,42 @@ def test_a_killed_worker_s_job_goes_on_from_its_checkpoint_to_the_same_model(
     assert [point["round"] for point in job.points] == sorted({p["round"] for p in job.points})
     assert at >= 45, "the second worker began anew"
     assert model_of(job) == model_of(undisturbed(job))
+
+
+def test_a_worker_that_is_stopped_hands_its_job_back(own_folders: Path) -> None:
+    """As at the end of `aegisml.up`: TERM, and QUIT for who is still at work after a while."""
+    with trainer(own_folders, checkpoint_seconds=0.2) as worker:
+        job = ask(**LONG)
+        fitting(job, percent=40)
+        worker.master.send_signal(signal.SIGTERM)
+        time.sleep(1)
+        worker.master.send_signal(signal.SIGQUIT)
+        wait_for(lambda: is_back(job), "job in the queue", 10)
+        wait_for(lambda: not worker.master.is_running() or is_dead(worker.master), "end", 10)
+    assert (job.attempts, job.deaths, job.not_before) == (0, 0, None)
+    with trainer(own_folders):
+        tasks.train.delay(str(job.pk))
+        assert fitting(job).progress >= 35, "the second worker began anew"
+        over(job, 120)
+    assert (job.status, job.attempts, job.deaths) == ("succeeded", 1, 0)
+
+
+def test_a_stopped_worker_s_deaf_fit_is_handed_back_too(own_folders: Path) -> None:
+    with trainer(own_folders, program=DEAF) as worker:
+        job = ask("deaf")
+        fitting(job)
+        worker.child().send_signal(signal.SIGTERM)
+        wait_for(lambda: is_back(job), "job in the queue", 10)
+    assert job.deaths == 0
+
+
+def is_dead(process: psutil.Process) -> bool:
+    return bool(process.status() == psutil.STATUS_ZOMBIE)
+
+
+def is_back(job: TrainingJob) -> bool:
+    job.refresh_from_db()
+    return job.status == "queued"
 
 
 def is_queued_or_later(job: TrainingJob) -> bool:

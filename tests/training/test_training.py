@@ -1,6 +1,8 @@
 """A training through the API: asked for, done by a worker, told on the job."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import redis
@@ -11,7 +13,9 @@ from models_app import bundles
 from models_app.models import RegisteredModel
 from tests.factories import make_model, write_dataset
 from tests.training import data
-from training import jobs
+from training import jobs, reporting, steps
+from training.ml import pipeline
+from training.ml.algorithms import xgboost
 from training.models import TrainingJob
 
 Train = Callable[..., TrainingJob]
@@ -153,3 +157,56 @@ def test_a_model_by_id_is_trained_like_one_by_name(
     body = {"dataset_path": data.put("sub/folder/payments.csv", data.table())}
     answer = client.post(f"/api/v1/models/{model.pk}/train", body)
     assert answer.status_code == 202
+
+
+def test_the_time_that_is_left_is_told_by_the_pace_of_the_fit(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tree takes a second of a clock that only the fit moves."""
+    now, told = 0.0, []
+
+    def tick() -> float:
+        return now
+
+    write = TrainingJob.write
+
+    def look(job: TrainingJob, **values: object) -> bool:
+        done = write(job, **values)
+        job.refresh_from_db(fields=["status", "expected_end", "step"])
+        if job.step.startswith("fit: "):
+            told.append((job.step, job.eta_seconds))
+        return done
+
+    fit = xgboost.fit
+
+    def slow(train_part: Any, validation: Any, parameters: Any, context: Any) -> Any:
+        def watch(done: Any) -> None:
+            nonlocal now
+            now += 1
+            context.watch(done)
+
+        return fit(train_part, validation, parameters, replace(context, watch=watch))
+
+    monkeypatch.setattr(reporting.time, "monotonic", tick)
+    monkeypatch.setattr(TrainingJob, "write", look)
+    monkeypatch.setattr(xgboost, "fit", slow)
+    train(write_dataset())
+    left = {step: seconds for step, seconds in told if seconds is not None}
+    assert left["fit: 3 of 5"] == pytest.approx(2, abs=0.5)
+    assert left["fit: 5 of 5"] == 0
+
+
+def test_a_job_of_a_model_that_was_trained_before_knows_what_comes_after_the_fit(
+    train: Train, client: APIClient, model: RegisteredModel
+) -> None:
+    job = train(write_dataset())
+    usual = job.metrics["seconds"]
+    assert steps.seconds_from("export", usual) == pytest.approx(
+        usual["export"] + usual["check parity"]
+    )
+    assert steps.seconds_from("load", usual) is None  # nobody knows how long the fit takes
+
+
+def test_the_steps_are_those_of_the_pipeline() -> None:
+    assert set(pipeline.STEPS) <= set(steps.STEPS)
+    assert steps.STEPS.index(steps.AFTER_FIT) == steps.STEPS.index(steps.FIT) + 1

@@ -153,9 +153,10 @@ def test_lost_messages_are_sent_again(settings: Any) -> None:
     study = studying.ask()
     Study.objects.update(created_at=long_ago)
     assert [n.trials for n in searches.recover() if n.trials]  # begun, with a first trial
-    Trial.objects.update(created_at=long_ago)
+    Trial.objects.update(announced_at=long_ago)
     (found,) = {trial for n in searches.recover() for trial in n.trials}
     assert found == str(study.trials.get().pk)
+    assert not [n.trials for n in searches.recover() if n.trials]  # not each time
 
 
 def test_a_queued_study_is_cancelled_at_once(client: APIClient) -> None:

@@ -242,6 +242,13 @@ class TrainingJob(models.Model):
         back = {"status": JobStatus.QUEUED, "not_before": until, "error": error}
         return running.update(lease_until=None, expected_end=None, **back) == 1
 
+    def hand_back(self) -> bool:
+        """Give the job back to the queue because this worker stops: that is no attempt of the
+        job's. False when it is to be cancelled, or was taken away."""
+        running = TrainingJob.objects.filter(pk=self.pk, fence=self.fence, status=JobStatus.RUNNING)
+        back = {"status": JobStatus.QUEUED, "attempts": F("attempts") - 1}
+        return running.update(lease_until=None, expected_end=None, **back) == 1
+
     def requeue(self) -> bool:
         """Give a stalled job back to the queue; False when it moved on meanwhile."""
         stalled = TrainingJob.objects.stalled().filter(

@@ -21,6 +21,7 @@ from training.querysets import StudyQuerySet
 if TYPE_CHECKING:
     from training.models.trials import Trial
 
+MAX_TRIALS = 2000  # of one study
 FINALISTS = 3  # of an AutoML study, each the best of its algorithm
 _ON_FILE = models.Q(feature_set__isnull=True, since__isnull=True, until__isnull=True) & ~models.Q(
     dataset_path=""

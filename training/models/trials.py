@@ -49,6 +49,9 @@ class Trial(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)
 
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    announced_at = models.DateTimeField(
+        default=timezone.now, editable=False, help_text="to the workers, last"
+    )
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
@@ -129,6 +132,12 @@ class Trial(models.Model):
     def finish(self, status: TrialStatus, **values: Any) -> bool:
         """End the trial if this worker still owns it."""
         return self.write(status=status, finished_at=timezone.now(), lease_until=None, **values)
+
+    def hand_back(self) -> bool:
+        """Give the trial back to the queue because this worker stops: that is no attempt of the
+        trial's. False when it was taken away."""
+        back = {"status": TrialStatus.QUEUED, "attempts": F("attempts") - 1}
+        return self.write(lease_until=None, announced_at=timezone.now(), **back)
 
     def requeue(self) -> bool:
         """Give a stalled trial back to the queue; False when it moved on meanwhile."""

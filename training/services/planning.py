@@ -15,9 +15,9 @@ from models_app.models import RegisteredModel
 from training import options
 from training.choices import Metric, Pruner, Sampler
 from training.ml import spaces
+from training.models import MAX_TRIALS
 from training.services.asking import ENSEMBLE
 
-MAX_TRIALS = 2000
 SECONDS = (5, 7 * 24 * 3600)
 DEFAULT_TRIALS = 30
 DEFAULT_AUTOML_SECONDS = 900
