@@ -98,7 +98,7 @@ def kept(trial: Trial, limits: Limits, *, end: Callable[[Wish | None], None]) ->
             end(wish)
             pool.end()
 
-    watch = leases.Watch(look=hold.look, unheeded=unheeded)
+    watch = leases.Watch(look=hold.look, unheeded=unheeded, every=0.4, patience=0.9)
     every = settings.TRAINING.lease_seconds / 5
     with leases.kept(
         hold.renew, status=Wish.GO_ON, every=every, name="trial lease", watch=watch

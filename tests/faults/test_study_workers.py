@@ -1,5 +1,6 @@
 """A study in real workers: shared by two, of which one is killed in the middle of a trial."""
 
+import signal
 import time
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from aegisml.base import pool
 from tests.factories import make_model
 from tests.faults.trainers import DEAF, trainer, wait_for
 from tests.training import data, studying
-from training import automation, study_data
+from training import automation, study_data, tasks
 from training.models import Study, Trial
 from training.services import studies
 
@@ -119,11 +120,13 @@ def test_a_worker_that_is_stopped_hands_its_trial_back(own_folders: Path) -> Non
     with trainer(own_folders, name="first") as first:
         study = ask(trials=1)
         (trial,) = fitting(study, 1)
-        first.master.terminate()
-        wait_for(lambda: not study.trials.filter(status="running").exists(), "hand-over", 30)
-        trial.refresh_from_db()
-        assert (trial.status, trial.attempts) == ("queued", 0)
+        first.child().send_signal(signal.SIGTERM)
+        wait_for(lambda: study.trials.filter(status="queued").exists(), "trial in the queue", 10)
+        kill(first.master)
+    trial.refresh_from_db()
+    assert trial.attempts == 0
     with trainer(own_folders, name="second"):
+        tasks.run_trial.delay(str(trial.pk))
         looked_after(study, 120)
     trial.refresh_from_db()
     assert (study.status, trial.status, trial.attempts) == ("succeeded", "succeeded", 1)

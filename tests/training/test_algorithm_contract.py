@@ -251,6 +251,7 @@ def test_a_large_part_is_read_in_pieces(name: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("training.ml.algorithms.networks._BLOCK_ROWS", 50)
     monkeypatch.setattr("training.ml.algorithms.networks._WINDOW_BLOCKS", 4)
     monkeypatch.setattr("training.ml.algorithms.logistic_regression._CELLS", 1, raising=False)
+    monkeypatch.setattr("training.ml.algorithms.xgboost._PAGE_CELLS", 1)
     part = Part(np.arange(ROWS), SIGNATURE.width, encode, TRAIN.labels)
     chosen = parameters(name) | ({"n_estimators": 10, "max_samples": 20} if "iso" in name else {})
     found = algorithms.load(name).fit(part, None, chosen, context_of)

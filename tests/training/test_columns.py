@@ -40,7 +40,7 @@ def test_a_column_that_says_nothing_about_tomorrow_is_left_out(
 ) -> None:
     found = assign(**{name: values})
     assert why in found.dropped[name]
-    assert set(found.features) == {"amount", "shop"}
+    assert set(found.kinds) == {"amount", "shop"}
 
 
 def test_what_is_left_out_is_said_in_log_lineage_and_card(
@@ -56,7 +56,7 @@ def test_what_is_left_out_is_said_in_log_lineage_and_card(
 def test_a_column_can_be_kept_or_excluded_by_request() -> None:
     choices = columns.Choices(keep=["device_id"], exclude=["shop"])
     found = assign(device_id=rng.integers(0, 9, ROWS), choices=choices)
-    assert set(found.features) == {"amount", "device_id"}
+    assert set(found.kinds) == {"amount", "device_id"}
     assert found.dropped == {"shop": "excluded by request"}
 
 
@@ -69,7 +69,7 @@ def test_an_excluded_column_may_be_as_bad_as_it_likes() -> None:
     "name", ["paid", "valid", "grid", "identity", "keyboard", "amount_paid", "indexed", "monkey"]
 )
 def test_an_honest_name_is_not_taken_for_an_identifier(name: str) -> None:
-    assert name in assign(**{name: rng.random(ROWS)}).features
+    assert name in assign(**{name: rng.random(ROWS)}).kinds
 
 
 @pytest.mark.parametrize("name", ["Class", "IS_FRAUD", "label", "TX_FRAUD", "FLAG", "target"])
@@ -82,7 +82,7 @@ def test_a_named_label_wins_over_a_found_one() -> None:
     chargeback = rng.integers(0, 2, ROWS)
     found = assign(chargeback=chargeback, choices=columns.Choices(label="chargeback"))
     assert found.labels.tolist() == chargeback.tolist()
-    assert "is_fraud" in found.features
+    assert "is_fraud" in found.kinds
 
 
 def test_of_several_times_the_best_name_is_taken() -> None:

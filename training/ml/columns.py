@@ -162,11 +162,11 @@ def _labels(column: pa.ChunkedArray, name: str) -> npt.NDArray[np.int8]:
     strange = [word for word in words if word not in TRUE_WORDS | FALSE_WORDS]
     if strange:
         raise TrainingError(name, f"the label must be binary (0 and 1); found {strange[0][:50]!r}")
+    if len({word in TRUE_WORDS for word in words}) < 2:  # noqa: PLR2004 - two classes
+        raise TrainingError(name, "the label has one class only; training needs both")
     encoded = column.dictionary_encode().combine_chunks()
     meaning = [str(value).strip().lower() in TRUE_WORDS for value in encoded.dictionary.to_pylist()]
     labels: npt.NDArray[np.int8] = np.array(meaning, dtype=np.int8)[encoded.indices.to_numpy()]
-    if not len(labels) or labels.min() == labels.max():
-        raise TrainingError(name, "the label has one class only; training needs both")
     return labels
 
 

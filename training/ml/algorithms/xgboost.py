@@ -2,8 +2,10 @@
 
 import json
 import math
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from training.ml.part import Matrix, Part
 
 TAKES_SEQUENCES = False
 NEEDS_LABELS = True
+_PAGE_CELLS = 16_000_000  # 64 MB as float32
 _OWN = ("n_estimators", "early_stopping_rounds")  # the loop below has them, not the library
 
 
@@ -74,13 +77,27 @@ class _Progress:
 def fit(
     train: Part, validation: Part | None, parameters: Mapping[str, Any], context: Context
 ) -> Fitted:
-    """Train tree by tree; the library's "aucpr" is what average precision is watched by."""
+    """Train tree by tree; the library's "aucpr" is what average precision is watched by.
+
+    Parts that are large are kept as bins in temporary files.
+    """
+    with tempfile.TemporaryDirectory(prefix="aegisml-xgboost-") as folder:
+        return _fit(train, validation, parameters, context, Path(folder))
+
+
+def _fit(
+    train: Part,
+    validation: Part | None,
+    parameters: Mapping[str, Any],
+    context: Context,
+    folder: Path,
+) -> Fitted:
     total = int(parameters["n_estimators"])
     patience = int(parameters["early_stopping_rounds"]) if validation is not None else 0
     options = _options(parameters, context)
-    watch = _started(context, total)
-    data = _matrix(train, options, watch, None)
-    watched = [] if validation is None else [_matrix(validation, options, watch, data)]
+    pages = _Pages(folder, lambda: context.watch(Round(0, total)))
+    data = _matrix(train, options, pages, None)
+    watched = [] if validation is None else [_matrix(validation, options, pages, data)]
     booster, progress = _resumed(options, [data, *watched], context)
     for number in range(booster.num_boosted_rounds(), total):
         if progress.is_over(patience):
@@ -110,10 +127,6 @@ def _options(parameters: Mapping[str, Any], context: Context) -> dict[str, Any]:
         "nthread": context.threads,
         "verbosity": 0,
     }
-
-
-def _started(context: Context, total: int) -> Callable[[], None]:
-    return lambda: context.watch(Round(0, total))
 
 
 def _resumed(
@@ -146,31 +159,37 @@ def _measured(booster: xgb.Booster, watched: list[xgb.DMatrix], number: int) -> 
     return {"validation_log_loss": values[0], "validation_ap": values[1]}
 
 
+@dataclass(frozen=True)
+class _Pages:
+    """Where bins that don't fit into memory go, and who is told while they are made."""
+
+    folder: Path
+    watch: Callable[[], None]
+
+
 def _matrix(
-    part: Part,
-    options: Mapping[str, Any],
-    watch: Callable[[], None],
-    like: xgb.DMatrix | None,
+    part: Part, options: Mapping[str, Any], pages: _Pages, like: xgb.DMatrix | None
 ) -> xgb.DMatrix:
     """The part in bins; `like` is the training's, whose bins are used."""
     settings = {"max_bin": options["max_bin"], "nthread": options["nthread"], "ref": like}
     if part.is_large:
-        return xgb.QuantileDMatrix(_Stream(part, watch), **settings)
-    watch()
+        return xgb.ExtMemQuantileDMatrix(_Stream(part, pages), **settings)
+    pages.watch()
     return xgb.QuantileDMatrix(part.matrix, part.truth, **settings)
 
 
 class _Stream(xgb.DataIter):
-    """A part's batches: only their bins stay in memory. The library reads it several times."""
+    """A part's batches. The library reads them several times."""
 
-    def __init__(self, part: Part, watch: Callable[[], None]) -> None:
-        super().__init__()
+    def __init__(self, part: Part, pages: _Pages) -> None:
+        prefix = tempfile.mkdtemp(dir=pages.folder)
+        super().__init__(cache_prefix=f"{prefix}/page", on_host=False)
         self._part = part
-        self._watch = watch
+        self._watch = pages.watch
         self.reset()
 
     def reset(self) -> None:
-        self._batches = self._part.batches()
+        self._batches = self._part.batches(max(1024, _PAGE_CELLS // self._part.width))
         self._start = 0
 
     def next(self, input_data: Callable[..., None]) -> bool:
