@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from aegisml.base.api.serializers import StrictSerializer
 from models_app.choices import Tier
+from models_app.ml.algorithms import Parameter
 from models_app.models import NAME_RULE, ModelVersion, RegisteredModel
 
 MAX_SIGNATURE = 1024**2  # characters
@@ -19,6 +20,23 @@ class OwnerField(serializers.SlugRelatedField):
     def __init__(self, **kwargs: Any) -> None:
         users = get_user_model().objects.filter(is_active=True)
         super().__init__(slug_field="username", queryset=users, **kwargs)
+
+
+class ParameterSerializer(serializers.Serializer[Parameter]):
+    """One value that an algorithm takes."""
+
+    name = serializers.CharField()
+    kind = serializers.ChoiceField(choices=("int", "float", "choice", "bool"))
+    default = serializers.JSONField(help_text="what it is when nobody says")
+    allowed = serializers.CharField(help_text='such as "0.001 to 1", or the choices')
+    help = serializers.CharField()  # type: ignore[assignment]
+
+
+class KnownAlgorithmSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    title = serializers.CharField()
+    enabled = serializers.BooleanField(help_text="by ml.training.algorithms of the configuration")
+    parameters = ParameterSerializer(many=True)
 
 
 class ModelWriteSerializer(StrictSerializer):

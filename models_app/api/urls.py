@@ -5,6 +5,7 @@ from models_app.api import version_views, views
 ONE = "models/<str:model_id>/versions/<int:number>"
 
 urlpatterns = [
+    path("algorithms", views.AlgorithmsView.as_view(), name="algorithms"),
     path("models", views.ModelsView.as_view(), name="models"),
     path("models/<str:model_id>", views.ModelView.as_view(), name="model"),
     path("models/<str:model_id>/compare", version_views.CompareView.as_view(), name="compare"),

@@ -2,17 +2,44 @@
 
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from aegisml.base.auth import roles
 from aegisml.base.auth.rest import caller
 from models_app.api.filters import ModelFilter
-from models_app.api.serializers import ModelSerializer, ModelWriteSerializer
+from models_app.api.serializers import (
+    KnownAlgorithmSerializer,
+    ModelSerializer,
+    ModelWriteSerializer,
+)
+from models_app.choices import Algorithm
+from models_app.ml.algorithms import PARAMETERS
 from models_app.models import RegisteredModel
 from models_app.services import registry
+
+
+class AlgorithmsView(APIView):
+    roles = {"GET": roles.READ}
+
+    @extend_schema(operation_id="algorithms_list", responses=KnownAlgorithmSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        """What can be trained, and the parameters that each takes."""
+        configured = settings.TRAINING.algorithms
+        rows = [
+            {
+                "name": name,
+                "title": Algorithm(name).label,
+                "enabled": getattr(configured, name).enabled,
+                "parameters": parameters,
+            }
+            for name, parameters in PARAMETERS.items()
+        ]
+        return Response(KnownAlgorithmSerializer(rows, many=True).data)
 
 
 class ModelsView(generics.ListAPIView):

@@ -153,9 +153,9 @@ LSTM = (
 
 ENSEMBLE = (
     _choice(
-        "method", ("stacking", "vote"), "regression on the members' log-odds, or weighted mean"
+        "method", ("stacking", "vote"), "a regression, or a mean with the weights that rank best"
     ),
-    _float("c", 1e-6, 1e6, 1, "inverse of the stacking's L2 penalty", log=True),
+    _float("c", 1e-6, 1e6, 0.1, "how far stacking may go from equal weights", log=True),
 )
 
 PARAMETERS: dict[str, tuple[Parameter, ...]] = {

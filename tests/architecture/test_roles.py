@@ -15,6 +15,7 @@ COLUMNS = (
 TABLE = """
     auth/logout                                        POST    V D O P S A
     auth/me                                            GET     V D O P S A
+    algorithms                                         GET     V D O P . A
     models                                             GET     V D O P . A
     models                                             POST    . D O . . A
     models/{model_id}                                  GET     V D O P . A

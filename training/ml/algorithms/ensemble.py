@@ -1,4 +1,8 @@
-"""Several trained models as one: a regression on their log-odds, or a weighted vote."""
+"""Several trained models as one: a weighted sum of their log-odds.
+
+By regression ("stacking"), or as a mean whose weights rank best ("vote"). Log-odds, because a mean
+of scores hears only the boldest member: on the handbook's data 0.705 against 0.700.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -60,10 +64,9 @@ class _Seat:
 
 @dataclass(frozen=True)
 class Fitted:
-    """Seats with their weights; a stacking has an intercept too."""
+    """Seats with the weights of their log-odds."""
 
     seats: tuple[_Seat, ...]
-    method: str
     weights: Numbers
     intercept: float
     width: int
@@ -76,8 +79,6 @@ class Fitted:
 
     def predict(self, matrix: Matrix) -> Scores:
         found = np.column_stack([seat.score(matrix) for seat in self.seats])
-        if self.method == "vote":
-            return np.asarray(np.clip(found @ self.weights, 0, 1))
         return np.asarray(expit(shapley.log_odds(found) @ self.weights + self.intercept))
 
     def onnx(self) -> bytes:
@@ -89,18 +90,13 @@ class Fitted:
             parts.append(graph.columns([1], both))
         scores = graph.add("Concat", *parts, axis=1)
         weights = graph.constant(self.weights[:, None])
-        if self.method == "vote":
-            ends = graph.constant(np.float32(0)), graph.constant(np.float32(1))
-            return graph.bytes_of(
-                self.width, graph.add("Clip", graph.add("MatMul", scores, weights), *ends)
-            )
         odds = _add_log_odds(graph, scores)
         margin = graph.add("Gemm", odds, weights, graph.constant([self.intercept]))
         return graph.bytes_of(self.width, graph.add("Sigmoid", margin))
 
     def native(self) -> tuple[str, bytes]:
         """The weights; the members are whole in the ONNX file."""
-        about = {"members": [seat.name for seat in self.seats], "method": self.method}
+        about = {"members": [seat.name for seat in self.seats]}
         tensors = {"weights": self.weights, "intercept": np.array([self.intercept])}
         return "model.safetensors", bytes(save(tensors, {"ensemble": json.dumps(about)}))
 
@@ -122,18 +118,17 @@ def fit(
     and the data hasn't got.
     """
     seats = _seats(context)
-    method = str(parameters["method"])
     if "weights" in parameters:
         *weights, intercept = parameters["weights"]
     else:
         part = train if validation is None else validation
-        scores = _scores(seats, part, context)
-        if method == "vote":
-            weights, intercept = _voted(scores, part.truth, context), 0.0
+        odds = shapley.log_odds(_scores(seats, part, context))
+        if parameters["method"] == "vote":
+            weights, intercept = _voted(odds, part.truth, context), 0.0
         else:
-            weights, intercept = _stacked(scores, part.truth, float(parameters["c"]))
+            weights, intercept = _stacked(odds, part.truth, float(parameters["c"]))
     fitted = Fitted(
-        seats, method, np.asarray(weights), float(intercept), train.width, dict(parameters),
+        seats, np.asarray(weights), float(intercept), train.width, dict(parameters),
         context.seed,
     )  # fmt: skip
     context.watch(Round(len(seats), len(seats), {}))
@@ -178,9 +173,8 @@ def _scores(seats: Sequence[_Seat], part: Part, context: Context) -> Numbers:
     return found
 
 
-def _stacked(scores: Numbers, truth: Labels, c: float) -> tuple[Numbers, float]:
+def _stacked(odds: Numbers, truth: Labels, c: float) -> tuple[Numbers, float]:
     """Weights >= 0 by penalized log-loss; the penalty pulls them to equal shares, not to 0."""
-    odds = shapley.log_odds(scores)
     count = odds.shape[1]
     equal = np.append(np.full(count, 1 / count), 0.0)
 
@@ -197,15 +191,15 @@ def _stacked(scores: Numbers, truth: Labels, c: float) -> tuple[Numbers, float]:
     return found[:-1], float(found[-1])
 
 
-def _voted(scores: Numbers, truth: Labels, context: Context) -> Numbers:
+def _voted(odds: Numbers, truth: Labels, context: Context) -> Numbers:
     """Of equal weights, each member alone and some random weights, those of the best ranking."""
-    count = scores.shape[1]
+    count = odds.shape[1]
     drawn = np.random.default_rng(context.seed).dirichlet(np.ones(count), _DRAWS)
     candidates = np.vstack([np.full((1, count), 1 / count), np.eye(count), drawn])
     quality = []
     for weights in candidates:
         context.watch(Round(0, count))
-        quality.append(average_precision_score(truth, scores @ weights))
+        quality.append(average_precision_score(truth, odds @ weights))
     return np.asarray(candidates[int(np.argmax(quality))])
 
 
