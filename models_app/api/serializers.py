@@ -29,7 +29,7 @@ class ParameterSerializer(serializers.Serializer[Parameter]):
     kind = serializers.ChoiceField(choices=("int", "float", "choice", "bool"))
     default = serializers.JSONField(help_text="what it is when nobody says")
     allowed = serializers.CharField(help_text='such as "0.001 to 1", or the choices')
-    help = serializers.CharField()  # type: ignore[assignment]
+    help = serializers.CharField()
 
 
 class KnownAlgorithmSerializer(serializers.Serializer[Any]):
