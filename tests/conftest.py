@@ -87,6 +87,8 @@ separate_worker()
 os.environ["AEGIS__LOGGING__LEVEL"] = "WARNING"
 # making and dropping the test database takes its time on a busy machine
 os.environ["AEGIS__DATABASE__STATEMENT_TIMEOUT_MS"] = "60000"
+# a browser's requests and a training share the test's process
+os.environ["AEGIS__DATABASE__POOL_SIZE"] = "12"
 os.environ["AEGIS__ML__TRAINING__MAX_WORKERS"] = "8"  # one thread a training: xdist fills the cores
 os.environ["DJANGO_SETTINGS_MODULE"] = "aegisml.settings"
 django.setup()

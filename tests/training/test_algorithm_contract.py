@@ -91,7 +91,7 @@ class Saved:
 
 def context(name: str, **changes: Any) -> Context:
     members = joined() if name == "ensemble" else {}
-    settings = {"seed": 5, "threads": 2, "signature": SIGNATURE, "watch": Watch()}
+    settings = {"seed": 5, "threads": 1, "signature": SIGNATURE, "watch": Watch()}
     return Context(**{**settings, "members": members, **changes})
 
 
