@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -297,6 +298,30 @@ def test_an_ensemble_refuses_a_file_that_is_no_member() -> None:
     renamed = joined()["xgboost"].onnx.replace(b"probabilities", b"improbability")
     with pytest.raises(TrainingError, match="old@3 doesn't"):
         fit("ensemble", members={**joined(), "old@3": Member(renamed, SIGNATURE.columns)})
+
+
+def test_an_ensemble_takes_members_of_older_exports() -> None:
+    model = onnx.load_model_from_string(joined()["xgboost"].onnx)
+    model.graph.node[0].output[1] = OUTPUT
+    del model.graph.node[1]
+    kept = [item for item in model.opset_import if item.domain == "ai.onnx.ml"]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+    old = Member(model.SerializeToString(), SIGNATURE.columns)
+    found = fit("ensemble", members={**joined(), "xgboost": old})
+    assert (found.predict(TEST.matrix) == fitted("ensemble").predict(TEST.matrix)).all()
+    assert (
+        np.abs(by_onnx(found.onnx(), TEST.matrix)[:, 1] - found.predict(TEST.matrix)).max() < 1e-5
+    )
+
+
+def test_trees_that_all_say_fraud_are_served_as_they_score() -> None:
+    everything = Part.of(TRAIN.matrix, np.ones_like(TRAIN.truth))
+    found = algorithms.load("xgboost").fit(
+        everything, None, parameters("xgboost", base_score=0.01), context("xgboost")
+    )
+    served = by_onnx(found.onnx(), TEST.matrix)[:, 1]
+    assert np.abs(served - found.predict(TEST.matrix)).max() < 1e-5
 
 
 def test_a_vote_ranks_no_worse_than_its_best_member_on_the_validation_rows() -> None:

@@ -92,7 +92,7 @@ class Fitted:
         weights = graph.constant(self.weights[:, None])
         odds = _add_log_odds(graph, scores)
         margin = graph.add("Gemm", odds, weights, graph.constant([self.intercept]))
-        return graph.bytes_of(self.width, graph.add("Sigmoid", margin))
+        return graph.bytes_of(self.width, graph.pair(graph.add("Sigmoid", margin)))
 
     def native(self) -> tuple[str, bytes]:
         """The weights; the members are whole in the ONNX file."""

@@ -65,11 +65,15 @@ class Graph:
         self._constants += part.initializer
         return prefix + OUTPUT
 
-    def bytes_of(self, width: int, probability: str) -> bytes:
-        """The finished model, whose value `probability`, shape (n, 1), is the score of fraud."""
+    def pair(self, probability: str) -> str:
+        """(1 - p, p), shape (n, 2), of p, shape (n, 1)."""
         other = self.add("Sub", self.constant([1.0]), probability)
-        self._nodes.append(helper.make_node("Concat", [other, probability], [OUTPUT], axis=1))
-        return serialized(self._nodes, self._constants, width)
+        return self.add("Concat", other, probability, axis=1)
+
+    def bytes_of(self, width: int, pair: str) -> bytes:
+        """The finished model, which gives the value `pair`, shape (n, 2)."""
+        nodes = [*self._nodes, helper.make_node("Identity", [pair], [OUTPUT])]
+        return serialized(nodes, self._constants, width)
 
 
 def _at_our_opset(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -77,7 +81,7 @@ def _at_our_opset(model: onnx.ModelProto) -> onnx.ModelProto:
     strange = versions.keys() - {"ai.onnx", "ai.onnx.ml"}
     if strange or versions.get("ai.onnx.ml", 1) > ML_OPSET or model.functions:
         raise Unfit(f"needs operators beyond ai.onnx.ml {ML_OPSET}")
-    if versions["ai.onnx"] == OPSET:
+    if versions.get("ai.onnx", OPSET) == OPSET:
         return model
     try:
         return onnx.version_converter.convert_version(model, OPSET)

@@ -41,7 +41,7 @@ class Fitted:
         graph = Graph()
         paths = trees.add_to(graph, self._trees(), "BRANCH_LEQ")
         score = graph.add("Pow", graph.constant([2.0]), graph.add("Neg", paths))
-        return graph.bytes_of(self.forest.n_features_in_, score)
+        return graph.bytes_of(self.forest.n_features_in_, graph.pair(score))
 
     def explain(self, matrix: Matrix, reference: Matrix) -> Contributions:
         return shapley.explain(self.predict, matrix, reference, self.seed)

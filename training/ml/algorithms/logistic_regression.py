@@ -50,7 +50,7 @@ class Fitted:
         columns = self.scaler.add_to(graph)
         weights = graph.constant(self.weights[:-1, None])
         margin = graph.add("Gemm", columns, weights, graph.constant(self.weights[-1:]))
-        return graph.bytes_of(len(self.scaler.mean), graph.add("Sigmoid", margin))
+        return graph.bytes_of(len(self.scaler.mean), graph.pair(graph.add("Sigmoid", margin)))
 
     def explain(self, matrix: Matrix, reference: Matrix) -> Contributions:
         """Exact: each column's own part of the sum, less the reference's."""

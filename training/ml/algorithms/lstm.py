@@ -162,7 +162,7 @@ class Fitted:
         )
         margin = networks.add_linear(graph, graph.add("Relu", dense), self.network.last)
         width = len(self.preparation.scaler.mean)
-        return graph.bytes_of(width, graph.add("Sigmoid", margin))
+        return graph.bytes_of(width, graph.pair(graph.add("Sigmoid", margin)))
 
     def explain(self, matrix: Matrix, reference: Matrix) -> Contributions:
         return shapley.explain(self.predict, matrix, reference, self.seed)

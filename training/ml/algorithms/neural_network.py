@@ -57,7 +57,7 @@ class Fitted:
         for layer in self.network.hidden:
             value = graph.add("Relu", networks.add_linear(graph, value, layer))
         margin = networks.add_linear(graph, value, self.network.last)
-        return graph.bytes_of(len(self.scaler.mean), graph.add("Sigmoid", margin))
+        return graph.bytes_of(len(self.scaler.mean), graph.pair(graph.add("Sigmoid", margin)))
 
     def explain(self, matrix: Matrix, reference: Matrix) -> Contributions:
         return shapley.explain(self.predict, matrix, reference, self.seed)

@@ -50,7 +50,9 @@ class Fitted:
             graph.constant(np.float32(0)),
             graph.constant(np.float32(1)),
         )  # a sum of rounded parts
-        return graph.bytes_of(self.forest.n_features_in_, graph.add("Clip", mean, *ends))
+        return graph.bytes_of(
+            self.forest.n_features_in_, graph.pair(graph.add("Clip", mean, *ends))
+        )
 
     def explain(self, matrix: Matrix, reference: Matrix) -> Contributions:
         return shapley.explain(self.predict, matrix, reference, self.seed)

@@ -6,7 +6,7 @@ way that leaves every comparison with a float32 as it was.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -78,30 +78,84 @@ def of_sklearn(
 
 def add_to(graph: Graph, trees: Sequence[Tree], mode: str, base: float = 0.0) -> str:
     """The sum of the trees' values and `base`, shape (n, 1); `mode` is BRANCH_LT or BRANCH_LEQ."""
-    sizes = [len(tree.left) for tree in trees]
-    tree_ids = np.repeat(np.arange(len(trees)), sizes)
-    node_ids = np.concatenate([np.arange(size) for size in sizes])
-    left = np.concatenate([tree.left for tree in trees])
-    leaf = left < 0
-    missing = np.concatenate([tree.missing_left for tree in trees]) & ~leaf
+    nodes = _Nodes.of(trees)
     return graph.add(
         "TreeEnsembleRegressor",
         INPUT,
         n_targets=1,
         base_values=[base],
         post_transform="NONE",
-        nodes_treeids=tree_ids.tolist(),
-        nodes_nodeids=node_ids.tolist(),
-        nodes_featureids=np.concatenate([tree.feature for tree in trees]).tolist(),
-        nodes_values=np.concatenate([tree.threshold for tree in trees]).tolist(),
-        nodes_modes=np.where(leaf, "LEAF", mode).tolist(),
-        nodes_truenodeids=np.where(leaf, 0, left).tolist(),
-        nodes_falsenodeids=np.where(
-            leaf, 0, np.concatenate([tree.right for tree in trees])
-        ).tolist(),
-        nodes_missing_value_tracks_true=missing.astype(int).tolist(),
-        target_treeids=tree_ids[leaf].tolist(),
-        target_nodeids=node_ids[leaf].tolist(),
-        target_ids=[0] * int(leaf.sum()),
-        target_weights=np.concatenate([tree.value for tree in trees])[leaf].tolist(),
+        **nodes.attributes(mode),
+        **nodes.leaves("target"),
     )
+
+
+def add_logistic(graph: Graph, trees: Sequence[Tree], mode: str, base: float) -> str:
+    """The score of log-odds that are summed like in `add_to`, as (n, 2).
+
+    One node does all of it where it can, which saves a fifth of the time of a single row.
+    """
+    nodes = _Nodes.of(trees)
+    if nodes.value[nodes.is_leaf].min() >= 0:  # the runtime takes such weights for shares
+        return graph.pair(graph.add("Sigmoid", add_to(graph, trees, mode, base)))
+    _, scores = graph.add_many(
+        "TreeEnsembleClassifier",
+        INPUT,
+        outputs=2,
+        classlabels_int64s=[0, 1],
+        base_values=[base],
+        post_transform="LOGISTIC",
+        **nodes.attributes(mode),
+        **nodes.leaves("class"),
+    )
+    return scores
+
+
+@dataclass(frozen=True)
+class _Nodes:
+    """All nodes of all trees, one after the other."""
+
+    tree_ids: npt.NDArray[np.int64]
+    node_ids: npt.NDArray[np.int64]
+    feature: npt.NDArray[np.int64]
+    threshold: npt.NDArray[np.float32]
+    left: npt.NDArray[np.int64]
+    right: npt.NDArray[np.int64]
+    missing_left: npt.NDArray[np.bool_]
+    value: npt.NDArray[np.float32]
+
+    @classmethod
+    def of(cls, trees: Sequence[Tree]) -> "_Nodes":
+        sizes = [len(tree.left) for tree in trees]
+        names = [field.name for field in fields(Tree)]
+        return cls(
+            np.repeat(np.arange(len(trees)), sizes),
+            np.concatenate([np.arange(size) for size in sizes]),
+            **{name: np.concatenate([getattr(tree, name) for tree in trees]) for name in names},
+        )
+
+    @property
+    def is_leaf(self) -> npt.NDArray[np.bool_]:
+        return self.left < 0
+
+    def attributes(self, mode: str) -> dict[str, Any]:
+        leaf = self.is_leaf
+        return {
+            "nodes_treeids": self.tree_ids.tolist(),
+            "nodes_nodeids": self.node_ids.tolist(),
+            "nodes_featureids": self.feature.tolist(),
+            "nodes_values": self.threshold.tolist(),
+            "nodes_modes": np.where(leaf, "LEAF", mode).tolist(),
+            "nodes_truenodeids": np.where(leaf, 0, self.left).tolist(),
+            "nodes_falsenodeids": np.where(leaf, 0, self.right).tolist(),
+            "nodes_missing_value_tracks_true": (self.missing_left & ~leaf).astype(int).tolist(),
+        }
+
+    def leaves(self, prefix: str) -> dict[str, Any]:
+        leaf = self.is_leaf
+        return {
+            f"{prefix}_treeids": self.tree_ids[leaf].tolist(),
+            f"{prefix}_nodeids": self.node_ids[leaf].tolist(),
+            f"{prefix}_ids": [0] * int(leaf.sum()),
+            f"{prefix}_weights": self.value[leaf].tolist(),
+        }

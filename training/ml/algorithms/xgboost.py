@@ -44,8 +44,8 @@ class Fitted:
         guess = float(model["learner_model_param"]["base_score"].strip("[]"))
         found = [_tree(tree) for tree in model["gradient_booster"]["model"]["trees"]]
         graph = Graph()
-        margin = trees.add_to(graph, found, "BRANCH_LT", math.log(guess / (1 - guess)))
-        return graph.bytes_of(self.booster.num_features(), graph.add("Sigmoid", margin))
+        pair = trees.add_logistic(graph, found, "BRANCH_LT", math.log(guess / (1 - guess)))
+        return graph.bytes_of(self.booster.num_features(), pair)
 
     def explain(self, matrix: Matrix, reference: Matrix) -> Contributions:
         """By TreeSHAP, whose baseline is the mean of the training rows; `reference` isn't used."""
